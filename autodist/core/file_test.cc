@@ -1,0 +1,55 @@
+#include "autodist/core/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "autodist/core/error.h"
+
+namespace autodist::core {
+namespace {
+
+std::filesystem::path Scratch(const char* name) {
+  return std::filesystem::path(testing::TempDir()) / (std::to_string(::getpid()) + name);
+}
+
+TEST(FileTest, WritesAreReadBack) {
+  const auto path = Scratch("whole");
+  WriteFileAtomically(path, "abc");
+  WriteFileAtomically(path, std::string("d\0e", 3));
+  EXPECT_EQ(ReadFile(path, 3), std::string("d\0e", 3));
+  EXPECT_THROW(ReadFile(path, 2), Error);
+  std::filesystem::remove(path);
+}
+
+TEST(FileTest, ReadPastTheEndSaysWhatIsMissing) {
+  const auto path = Scratch("short");
+  WriteFileAtomically(path, "abc");
+  char buffer[8];
+  try {
+    InputFile(path).ReadAt(1, buffer, 5);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+    EXPECT_NE(std::string(error.what()).find("truncated: need 6 bytes, have 3"), std::string::npos) << error.what();
+  }
+  std::filesystem::remove(path);
+}
+
+TEST(FileTest, FifoIsRefusedWithoutBlocking) {
+  const auto path = Scratch("fifo");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_THROW(InputFile{path}, Error);
+  std::filesystem::remove(path);
+}
+
+TEST(FileTest, MissingDirectoryIsBadInput) {
+  try {
+    WriteFileAtomically("/nonexistent-directory/file", "x");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+  }
+}
+
+}  // namespace
+}  // namespace autodist::core

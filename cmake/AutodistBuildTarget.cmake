@@ -1,0 +1,22 @@
+# One INTERFACE target carries the language level, warnings and sanitizers; every target of ours links it.
+# No -march flag anywhere: instruction sets are chosen at run time, in target regions.
+add_library(autodist_build INTERFACE)
+add_library(autodist_warnings INTERFACE)
+target_compile_features(autodist_build INTERFACE cxx_std_20)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+target_include_directories(autodist_build INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+# Contraction would let the compiler fuse a*b+c in one build and not in another: bits must not depend on it.
+target_compile_options(autodist_warnings INTERFACE
+  -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual -Wold-style-cast
+  -Wimplicit-fallthrough -Wvla -Wundef -Wconversion -Wno-sign-conversion -Wno-psabi -ffp-contract=off
+  -fstack-protector-strong)
+target_compile_definitions(autodist_warnings INTERFACE
+  $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS> $<$<AND:$<CONFIG:Release>,$<STREQUAL:${AUTODIST_SANITIZE},>>:_FORTIFY_SOURCE=2>)
+if(AUTODIST_SANITIZE)
+  target_compile_options(autodist_build INTERFACE -fsanitize=${AUTODIST_SANITIZE} -fno-omit-frame-pointer
+    $<$<STREQUAL:${AUTODIST_SANITIZE},address$<COMMA>undefined>:-fno-sanitize-recover=all>)
+  target_link_options(autodist_build INTERFACE -fsanitize=${AUTODIST_SANITIZE})
+endif()

@@ -1,0 +1,38 @@
+# Third-party libraries as targets. scripts/install_deps.sh installs the Debian packages behind them.
+include(GNUInstallDirs)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(dnnl REQUIRED)
+
+# Libraries without a CMake package: autodist_find_library(TARGET library header).
+function(autodist_find_library target library header)
+  find_library(${target}_LIBRARY ${library} REQUIRED)
+  find_path(${target}_INCLUDE ${header} REQUIRED)
+  add_library(autodist_dep::${target} UNKNOWN IMPORTED GLOBAL)
+  set_target_properties(autodist_dep::${target} PROPERTIES
+    IMPORTED_LOCATION "${${target}_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${${target}_INCLUDE}")
+endfunction()
+autodist_find_library(hwy hwy hwy/highway.h)
+autodist_find_library(onig onig oniguruma.h)
+autodist_find_library(utf8proc utf8proc utf8proc.h)
+autodist_find_library(xxhash xxhash xxhash.h)
+
+set(AUTODIST_HAVE_MPI OFF)
+if(NOT AUTODIST_WITH_MPI STREQUAL "OFF")
+  find_package(MPI COMPONENTS C)
+  if(MPI_C_FOUND)
+    set(AUTODIST_HAVE_MPI ON)
+  elseif(AUTODIST_WITH_MPI STREQUAL "ON")
+    message(FATAL_ERROR "AUTODIST_WITH_MPI=ON, but no MPI was found")
+  endif()
+endif()
+message(STATUS "MPI communicator: ${AUTODIST_HAVE_MPI}")
+
+if(AUTODIST_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(AUTODIST_BUILD_BENCHMARKS)
+  find_package(benchmark REQUIRED)
+endif()

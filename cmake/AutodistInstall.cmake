@@ -1,0 +1,19 @@
+# `cmake --install` gives one static library, the headers, the program and a CMake package: find_package(autodist).
+include(CMakePackageConfigHelpers)
+get_property(libraries GLOBAL PROPERTY AUTODIST_LIBRARIES)
+get_property(headers GLOBAL PROPERTY AUTODIST_HEADERS)
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/autodist")
+install(TARGETS ${libraries} autodist_build EXPORT autodistTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+foreach(header IN LISTS headers)
+  get_filename_component(folder "${header}" DIRECTORY)
+  install(FILES "${PROJECT_SOURCE_DIR}/${header}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/${folder}")
+endforeach()
+if(TARGET autodist_program)
+  install(TARGETS autodist_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(EXPORT autodistTargets NAMESPACE autodist:: DESTINATION "${package_dir}")
+configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/autodistConfig.cmake.in"
+  "${PROJECT_BINARY_DIR}/autodistConfig.cmake" INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/autodistConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/autodistConfig.cmake" "${PROJECT_BINARY_DIR}/autodistConfigVersion.cmake"
+  DESTINATION "${package_dir}")
