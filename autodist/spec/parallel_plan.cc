@@ -1,0 +1,46 @@
+#include "autodist/spec/parallel_plan.h"
+
+namespace autodist::spec {
+namespace {
+
+core::Json ToJson(const Range& range) { return core::Json::array({range.first, range.last}); }
+
+core::Json ToJson(const RankPlan& rank) {
+  return {{"rank", rank.rank},
+          {"stage", rank.stage},
+          {"tp_index", rank.tp_index},
+          {"layers", ToJson(rank.layers)},
+          {"q_heads", ToJson(rank.share.q_heads)},
+          {"kv_heads", ToJson(rank.share.kv_heads)},
+          {"ffn", ToJson(rank.share.ffn)},
+          {"vocab", ToJson(rank.share.vocab)},
+          {"bytes",
+           {{"weights", rank.bytes.weights},
+            {"kv_cache", rank.bytes.kv_cache},
+            {"activations", rank.bytes.activations},
+            {"buffers", rank.bytes.buffers},
+            {"read", rank.bytes.read},
+            {"total", rank.bytes.total()}}}};
+}
+
+}  // namespace
+
+core::Json ToJson(const ParallelPlan& plan) {
+  core::Json ranks = core::Json::array();
+  for (const RankPlan& rank : plan.ranks) ranks.push_back(ToJson(rank));
+  return {{"tensor_parallel_size", plan.mesh.tp},
+          {"pipeline_parallel_size", plan.mesh.pp},
+          {"data_parallel_size", plan.mesh.dp},
+          {"dtype", core::NameOf(plan.compute_dtype)},
+          {"vocab_size", plan.vocab_size},
+          {"padded_vocab_size", plan.padded_vocab_size},
+          {"batch_size", plan.batch_size},
+          {"micro_batch_size", plan.micro_batch_size},
+          {"max_model_len", plan.max_model_len},
+          {"prefill_chunk", plan.prefill_chunk},
+          {"ranks", ranks},
+          {"notes", plan.notes},
+          {"reasons", plan.reasons}};
+}
+
+}  // namespace autodist::spec
