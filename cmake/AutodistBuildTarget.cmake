@@ -14,9 +14,14 @@ target_compile_options(autodist_warnings INTERFACE
   -Wimplicit-fallthrough -Wvla -Wundef -Wconversion -Wno-sign-conversion -Wno-psabi -ffp-contract=off
   -fstack-protector-strong)
 target_compile_definitions(autodist_warnings INTERFACE
-  $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS> $<$<AND:$<CONFIG:Release>,$<STREQUAL:${AUTODIST_SANITIZE},>>:_FORTIFY_SOURCE=2>)
+  $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
 if(AUTODIST_SANITIZE)
-  target_compile_options(autodist_build INTERFACE -fsanitize=${AUTODIST_SANITIZE} -fno-omit-frame-pointer
-    $<$<STREQUAL:${AUTODIST_SANITIZE},address$<COMMA>undefined>:-fno-sanitize-recover=all>)
-  target_link_options(autodist_build INTERFACE -fsanitize=${AUTODIST_SANITIZE})
+  target_compile_options(autodist_build INTERFACE "-fsanitize=${AUTODIST_SANITIZE}" -fno-omit-frame-pointer)
+  target_link_options(autodist_build INTERFACE "-fsanitize=${AUTODIST_SANITIZE}")
+  if(AUTODIST_SANITIZE MATCHES "undefined")
+    target_compile_options(autodist_build INTERFACE -fno-sanitize-recover=all)
+  endif()
+else()
+  # The sanitizers intercept the same calls: the two together would check neither.
+  target_compile_definitions(autodist_warnings INTERFACE $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
 endif()
