@@ -1,0 +1,17 @@
+#include "autodist/device/stream.h"
+
+namespace autodist::device {
+
+Stream::Stream(ThreadPool& pool, Isa isa)
+    : pool_(pool), isa_(isa), scratch_(static_cast<size_t>(pool.threads())) {}
+
+void* Stream::Scratch(int worker, size_t bytes) {
+  Buffer& buffer = scratch_[static_cast<size_t>(worker)];
+  if (buffer.bytes() < bytes) {
+    buffer = Buffer();  // return the old memory first: the two need never exist together
+    buffer = Buffer(bytes);
+  }
+  return buffer.data();
+}
+
+}  // namespace autodist::device
