@@ -1,0 +1,63 @@
+// Causal attention over a paged KV cache, and writing to that cache.
+#ifndef AUTODIST_KERNELS_ATTENTION_H_
+#define AUTODIST_KERNELS_ATTENTION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "autodist/core/tensor_view.h"
+#include "autodist/device/stream.h"
+
+namespace autodist::kernels {
+
+// One page holds the keys, or the values, of page_tokens neighbouring positions of one sequence in one layer.
+//   keys:    [kv_heads][head_dim][page_tokens]   transposed, so that scores are computed over tokens in vectors
+//   values:  [kv_heads][page_tokens][head_dim]
+// REQUIRES dtype f32 or bf16, page_tokens a multiple of 16, kv_heads and head_dim >= 1.
+struct KvPageLayout {
+  core::DType dtype = core::DType::kF32;
+  int64_t kv_heads = 0;
+  int64_t page_tokens = 64;
+  int64_t head_dim = 0;
+
+  // Of the keys; the values take as much. Pages are aligned to 64.
+  size_t page_bytes() const {
+    return static_cast<size_t>(kv_heads * page_tokens * head_dim) * core::SizeOf(dtype);
+  }
+};
+
+// A run of consecutive positions of one sequence, and where its cache lies. Row `row + i` of the activations is
+// position `first_position + i`, for i in [0, tokens). Position p lies in page p / page_tokens. Pages wholly before
+// what a sliding window can see are never read and may be null.
+struct KvSequence {
+  int64_t row = 0;
+  int64_t tokens = 0;
+  int64_t first_position = 0;
+  std::span<void* const> k_pages;
+  std::span<void* const> v_pages;
+};
+
+// Stores k and v [T, kv_heads * head_dim] (f32, row strides free) at their positions, converted to the cache's dtype.
+// Different sequences must not share the pages written to.
+void KvWrite(device::Stream& stream, core::ConstTensorView k_TD, core::ConstTensorView v_TD,
+             std::span<const KvSequence> sequences, const KvPageLayout& layout);
+
+struct AttentionOptions {
+  float scale = 1.0f;                      // of the scores; usually 1 / sqrt(head_dim)
+  int64_t sliding_window = 0;              // a query sees this many positions, itself included; 0: all before it
+  std::span<const int32_t> kv_head_of_q;   // for each q head of this rank its kv head in the pages
+};
+
+// out = softmax(scale * q * K^T) * V for each q head; query at position p sees the keys in
+// (p - sliding_window, p]. All positions up to the query's own must be in the cache: KvWrite comes first.
+// Shapes: q, out [T, q_heads * head_dim], row strides free; q_heads = kv_head_of_q.size(). Rows outside of all
+// sequences are left alone. Dtypes: q f32; out f32 or bf16; scores, softmax and sums in f32. out may be q.
+// Bits: a row's result depends on its q, its position and the cache alone: not on the threads, nor on how many rows or
+// sequences are in the call. A prompt computed in chunks gives the bits of the whole.
+void Attention(device::Stream& stream, core::ConstTensorView q_TD, std::span<const KvSequence> sequences,
+               const KvPageLayout& layout, const AttentionOptions& options, core::TensorView out_TD);
+
+}  // namespace autodist::kernels
+
+#endif  // AUTODIST_KERNELS_ATTENTION_H_
