@@ -1,0 +1,78 @@
+// Reads rectangles of weights: only the bytes a rank needs, each once.
+//
+// Files are read with pread, never mapped: a file truncated meanwhile is an error that names it,
+// not a SIGBUS. Every cut is read exactly: whole rows in blocks of some MiB, a column cut as one
+// pread per stored row. The kernel is told about a block before it is read, so that a cold disk
+// sees large sequential reads in either case.
+#ifndef AUTODIST_CHECKPOINT_WEIGHT_READER_H_
+#define AUTODIST_CHECKPOINT_WEIGHT_READER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "autodist/core/file.h"
+#include "autodist/core/tensor_view.h"
+#include "autodist/spec/model_tensor.h"
+#include "autodist/spec/parallel_plan.h"
+#include "autodist/spec/tensor_catalog.h"
+
+namespace autodist::checkpoint {
+
+// Thread-safe: several threads may read at once, each with its own block buffer of about 4 MiB (a
+// column panel of a transposed tensor needs at least 1 KiB for each of its inputs, twice). Files
+// are opened when first needed.
+class WeightReader {
+ public:
+  // Gets rows [rows.first + first_row, + block.rows()) of the rectangle: row-major, contiguous,
+  // 64-byte aligned, in the dtype of the file. The block is valid until the call returns.
+  using Sink = std::function<void(int64_t first_row, core::ConstTensorView block)>;
+
+  // `catalog` must outlive this.
+  explicit WeightReader(const spec::TensorCatalog& catalog);
+
+  // f32, f16 or bf16, as stored. Throws core::Error (bad input) when the checkpoint lacks the
+  // tensor's source, stores it in another type, or in a shape that does not hold it.
+  core::DType StoredDType(const spec::ModelTensor& tensor) const;
+
+  // Delivers tensor[rows, cols] (rows = outputs, cols = inputs; a vector has one column) as
+  // consecutive blocks of rows, in order. An empty rectangle delivers nothing. REQUIRES the ranges
+  // lie inside the tensor. Throws as StoredDType; core::Error also when a file shrank or changed
+  // its size since its header was read, or a read fails.
+  void Read(const spec::ModelTensor& tensor, spec::Range rows, spec::Range cols,
+            const Sink& sink) const;
+
+  uint64_t bytes_needed() const { return bytes_needed_; }  // elements delivered x their stored size
+  uint64_t bytes_requested() const {
+    return bytes_requested_;
+  }  // asked of the files, headers not counted
+
+ private:
+  struct Source;
+
+  Source Locate(const spec::ModelTensor& tensor) const;
+  const core::InputFile& File(int index) const;
+  void ReadRows(const Source& source, spec::Range rows, spec::Range cols, const Sink& sink) const;
+  void ReadTransposed(const Source& source, spec::Range rows, spec::Range cols,
+                      const Sink& sink) const;
+  void ReadRuns(const Source& source, spec::Range stored_rows, spec::Range stored_cols,
+                uint8_t* out) const;
+  void Prefetch(const Source& source, spec::Range stored_rows, spec::Range stored_cols) const;
+
+  const spec::TensorCatalog& catalog_;
+  mutable std::mutex mutex_;  // guards files_
+  mutable std::vector<std::unique_ptr<core::InputFile>> files_;
+  mutable std::atomic<uint64_t> bytes_needed_ = 0;
+  mutable std::atomic<uint64_t> bytes_requested_ = 0;
+};
+
+// NaN and infinite elements of a block of f32, f16 or bf16. Such weights load; `verify` reports
+// them by tensor.
+uint64_t CountNonFinite(core::ConstTensorView block);
+
+}  // namespace autodist::checkpoint
+
+#endif  // AUTODIST_CHECKPOINT_WEIGHT_READER_H_
