@@ -79,11 +79,11 @@ WeightReader::Source WeightReader::Locate(const spec::ModelTensor& tensor) const
   }
   if (!fits)
     throw BadInput(
-        "{}: tensor {} has shape [{}], which does not hold {} of {} outputs (from {}) and {} "
-        "inputs{}",
+        "{}: tensor {} has shape [{}]{}, which does not hold the outputs {} to {} and {} inputs of "
+        "{}",
         path.string(), QuotedName(tensor.source), fmt::join(stored.shape, ", "),
-        ToString(tensor.id), tensor.rows, tensor.source_row, tensor.cols,
-        tensor.transposed ? ", transposed" : "");
+        tensor.transposed ? " (inputs first)" : "", tensor.source_row,
+        tensor.source_row + tensor.rows - 1, tensor.cols, ToString(tensor.id));
   return source;
 }
 
