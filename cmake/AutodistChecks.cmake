@@ -1,7 +1,8 @@
-# Checks of the house itself: include edges against LAYERS, every header compiles alone.
+# Checks of the house itself: include edges against LAYERS, shell scripts, every header compiles alone.
 find_package(Python3 COMPONENTS Interpreter REQUIRED)
 add_test(NAME check_layers COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/check_layers.py)
-set_tests_properties(check_layers PROPERTIES LABELS unit)
+add_test(NAME check_shell COMMAND ${PROJECT_SOURCE_DIR}/tools/check_shell.sh)
+set_tests_properties(check_layers check_shell PROPERTIES LABELS unit)
 
 get_property(headers GLOBAL PROPERTY AUTODIST_HEADERS)
 get_property(libraries GLOBAL PROPERTY AUTODIST_LIBRARIES)

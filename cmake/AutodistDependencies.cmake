@@ -4,9 +4,9 @@ find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 REQUIRED)
-find_package(dnnl REQUIRED)
 
-# Libraries without a CMake package: autodist_find_library(TARGET library header).
+# Libraries without a CMake package: autodist_find_library(TARGET library header). oneDNN has one, but Debian's asks
+# for the OpenCL development files, which nothing of ours uses.
 function(autodist_find_library target library header)
   find_library(${target}_LIBRARY ${library} REQUIRED)
   find_path(${target}_INCLUDE ${header} REQUIRED)
@@ -14,6 +14,7 @@ function(autodist_find_library target library header)
   set_target_properties(autodist_dep::${target} PROPERTIES
     IMPORTED_LOCATION "${${target}_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${${target}_INCLUDE}")
 endfunction()
+autodist_find_library(dnnl dnnl oneapi/dnnl/dnnl.hpp)
 autodist_find_library(hwy hwy hwy/highway.h)
 autodist_find_library(onig onig oniguruma.h)
 autodist_find_library(utf8proc utf8proc utf8proc.h)

@@ -1,9 +1,12 @@
-# `cmake --install` gives one static library, the headers, the program and a CMake package: find_package(autodist).
+# `cmake --install` gives the headers, a static library per folder, the program and a CMake package:
+# find_package(autodist) and link autodist::autodist, which stands for all of the libraries.
 include(CMakePackageConfigHelpers)
 get_property(libraries GLOBAL PROPERTY AUTODIST_LIBRARIES)
 get_property(headers GLOBAL PROPERTY AUTODIST_HEADERS)
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/autodist")
-install(TARGETS ${libraries} autodist_build EXPORT autodistTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+add_library(autodist INTERFACE)
+target_link_libraries(autodist INTERFACE ${libraries})
+install(TARGETS autodist ${libraries} autodist_build EXPORT autodistTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 foreach(header IN LISTS headers)
   get_filename_component(folder "${header}" DIRECTORY)
   install(FILES "${PROJECT_SOURCE_DIR}/${header}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/${folder}")
