@@ -1,0 +1,195 @@
+#include "autodist/comm/group_member.h"
+
+#include <fmt/ranges.h>
+#include <immintrin.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "autodist/core/check.h"
+
+namespace autodist::comm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A sleeper looks around this often: for an aborted job, a peer that left, the end of its time.
+constexpr std::chrono::milliseconds kMaxSleep{50};
+
+// About 50 us where every rank has a core; where not, the time is better spent by the rank that is waited for.
+constexpr int kSpins = 2000;
+constexpr int kSpinsCrowded = 40;
+
+int UsableCores() {
+  cpu_set_t cores;
+  return ::sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
+}
+
+void FutexSleep(std::atomic<int32_t>& word, int32_t while_value) {
+  const timespec timeout{0, std::chrono::nanoseconds(kMaxSleep).count()};
+  // EAGAIN, EINTR, ETIMEDOUT: the caller looks again in any case.
+  ::syscall(SYS_futex, reinterpret_cast<int32_t*>(&word), FUTEX_WAIT, while_value, &timeout, nullptr, 0);
+}
+
+void FutexWake(std::atomic<int32_t>& word) {
+  ::syscall(SYS_futex, reinterpret_cast<int32_t*>(&word), FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
+
+}  // namespace
+
+JobRank::JobRank(std::shared_ptr<JobMemory> job_memory, int job_rank, CommOptions comm_options)
+    : memory(std::move(job_memory)),
+      rank(job_rank),
+      options(comm_options),
+      spins(memory->ranks() <= UsableCores() ? kSpins : kSpinsCrowded),
+      heap(memory->heap(job_rank), memory->heap_bytes()) {
+  AUTODIST_CHECK(options.collective_timeout_s > 0);
+}
+
+JobRank::~JobRank() { memory->SetLeft(rank); }
+
+GroupMember::GroupMember(std::shared_ptr<JobRank> job, std::byte* block, int rank, std::vector<int> members,
+                         std::string name)
+    : job_(std::move(job)),
+      memory_(block, static_cast<int>(members.size())),
+      block_(block),
+      rank_(rank),
+      members_(std::move(members)),
+      name_(std::move(name)) {}
+
+GroupMember::~GroupMember() {
+  memory_.seat(rank_).left.store(1);
+  for (int peer = 0; peer < size(); ++peer) {
+    if (peer != rank_) Wake(peer);
+  }
+  if (block_ != job_->memory->world_block()) RankHeap::Release(block_);
+}
+
+void GroupMember::Begin(const Call& call) {
+  call_ = call;
+  Seat& seat = memory_.seat(rank_);
+  seat.calls.store(seat.calls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+void GroupMember::Meet() {
+  ++round_;
+  Seat& own = memory_.seat(rank_);
+  Seat::Record& record = own.records[round_ % 2];
+  record.code.store(call_.Code(), std::memory_order_relaxed);
+  record.elements.store(call_.elements, std::memory_order_relaxed);
+  own.round.store(round_);  // sequentially consistent: ordered before the loads of sleeping_on in Wake()
+  for (int peer = 0; peer < size(); ++peer) {
+    if (peer != rank_) Wake(peer);
+  }
+  for (int i = 1; i < size(); ++i) {
+    // Starting behind oneself spreads the first reads of a round over all peers.
+    const int peer = (rank_ + i) % size();
+    const Seat& seat = memory_.seat(peer);
+    WaitFor(peer, [&] { return seat.round.load(std::memory_order_acquire) >= round_; }, [&] { return LateText(); });
+    CompareRecords(peer);
+  }
+}
+
+void GroupMember::CompareRecords(int peer) {
+  const Seat::Record& record = memory_.seat(peer).records[round_ % 2];
+  const uint64_t code = record.code.load(std::memory_order_relaxed);
+  const int64_t elements = record.elements.load(std::memory_order_relaxed);
+  if (code == call_.Code() && elements == call_.elements) return;
+  std::string mine = call_.Describe();
+  std::string theirs = Call::FromCode(code, elements).Describe();
+  // Worded alike on both sides.
+  if (peer < rank_) std::swap(mine, theirs);
+  Fail(core::RuntimeFailure("collective #{} of group {} differs: rank {} called {}, rank {} called {}",
+                            memory_.seat(rank_).calls.load(), name_, members_[std::min(peer, rank_)], mine,
+                            members_[std::max(peer, rank_)], theirs));
+}
+
+void GroupMember::Wake(int peer) {
+  std::atomic<int32_t>& sleeping_on = memory_.seat(peer).sleeping_on;
+  int32_t me = rank_;
+  if (sleeping_on.load() == me && sleeping_on.compare_exchange_strong(me, kAwake)) FutexWake(sleeping_on);
+}
+
+void GroupMember::Relax(int turn) {
+  // The first polls are tight: the common wait is shorter than one pause instruction of recent cores.
+  if (turn >= 64) _mm_pause();
+}
+
+void GroupMember::SleepFor(int peer, const std::function<bool()>& ready, const std::function<std::string()>& late) {
+  const Clock::duration limit = std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(job_->options.collective_timeout_s));
+  Clock::duration waited{0};
+  std::atomic<int32_t>& sleeping_on = memory_.seat(rank_).sleeping_on;
+  const Seat& seat = memory_.seat(peer);
+  while (true) {
+    const Clock::time_point start = Clock::now();
+    // Announced before ready() is looked at, as the peer changes first and looks at sleeping_on afterwards: with
+    // sequentially consistent accesses at least one of the two sees the other.
+    sleeping_on.store(peer);
+    const bool left = seat.left.load() != 0;  // before ready(): what the peer did before it left still counts
+    if (ready()) break;
+    if (job_->memory->aborted()) {
+      sleeping_on.store(kAwake);
+      throw job_->memory->abort_reason();
+    }
+    if (left) {
+      sleeping_on.store(kAwake);
+      Fail(core::PeerLost("rank {} left group {} while rank {} still waits for it in {} #{}", members_[peer], name_,
+                          members_[rank_], call_.Name(), memory_.seat(rank_).calls.load()));
+    }
+    if (waited >= limit) {
+      sleeping_on.store(kAwake);
+      Fail(core::PeerLost("{} waited {:g} s", late(), job_->options.collective_timeout_s));
+    }
+    FutexSleep(sleeping_on, peer);
+    // Time in which this rank was stopped (a terminal's Ctrl-Z, a debugger) is not time that it waited.
+    waited += std::min<Clock::duration>(Clock::now() - start, 2 * kMaxSleep);
+  }
+  sleeping_on.store(kAwake);
+}
+
+std::string GroupMember::LateText() const {
+  std::vector<int> missing;
+  std::vector<int> stuck;
+  std::vector<int> waiting;
+  const uint64_t call = memory_.seat(rank_).calls.load(std::memory_order_relaxed);
+  for (int peer = 0; peer < size(); ++peer) {
+    const Seat& seat = memory_.seat(peer);
+    if (seat.round.load(std::memory_order_acquire) >= round_) {
+      waiting.push_back(peer);
+    } else if (seat.calls.load(std::memory_order_relaxed) < call) {
+      missing.push_back(peer);
+    } else {
+      stuck.push_back(peer);
+    }
+  }
+  const bool entered = missing.empty();
+  const std::vector<int>& late = entered ? stuck : missing;
+  return fmt::format("{} {} not {} {} #{} (group {}, {} bytes); {}", Ranks(late), late.size() == 1 ? "has" : "have",
+                     entered ? "finished" : "entered", call_.Name(), call, name_, call_.bytes(), Ranks(waiting));
+}
+
+std::string GroupMember::Ranks(const std::vector<int>& group_ranks) const {
+  std::vector<int> ranks;
+  for (int rank : group_ranks) ranks.push_back(members_[rank]);
+  return fmt::format("rank{} {}", ranks.size() == 1 ? "" : "s", fmt::join(ranks, ", "));
+}
+
+void GroupMember::Fail(const core::Error& error) {
+  Abort(error);
+  throw job_->memory->abort_reason();
+}
+
+void GroupMember::Abort(const core::Error& reason) noexcept {
+  job_->memory->Abort(reason);
+  for (int peer = 0; peer < size(); ++peer) {
+    std::atomic<int32_t>& sleeping_on = memory_.seat(peer).sleeping_on;
+    if (sleeping_on.exchange(kAwake) != kAwake) FutexWake(sleeping_on);
+  }
+}
+
+}  // namespace autodist::comm

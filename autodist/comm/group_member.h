@@ -1,0 +1,100 @@
+// One rank's place in a group that lives in shared memory: showing what it does, waiting for peers, failing together.
+//
+// The one protocol under every collective is the round. A rank fills its slot of round r, announces r in its seat, and
+// waits until every peer has announced r; then it reads the peers' slots. There is no second synchronisation: a rank
+// that has announced r + 1 has finished reading round r, so whoever comes to round r + 2 (and has therefore seen all
+// peers announce r + 1) may overwrite the slot of round r. Two slots per rank are enough.
+//
+// Waiting: a short spin, then sleep on a futex; a peer that moves on wakes the rank only when that one sleeps for it.
+// Threads: one caller at a time, but for Abort().
+#ifndef AUTODIST_COMM_GROUP_MEMBER_H_
+#define AUTODIST_COMM_GROUP_MEMBER_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "autodist/comm/call.h"
+#include "autodist/comm/group_memory.h"
+#include "autodist/comm/job_memory.h"
+#include "autodist/comm/rank_heap.h"
+
+namespace autodist::comm {
+
+// One rank of a job on this host; shared by all of that rank's communicators.
+struct JobRank {
+  JobRank(std::shared_ptr<JobMemory> job_memory, int job_rank, CommOptions comm_options);
+  ~JobRank();  // marks the rank as having left
+
+  const std::shared_ptr<JobMemory> memory;
+  const int rank;
+  const CommOptions options;
+  const int spins;  // polls before sleeping: few when the ranks outnumber the cores
+  RankHeap heap;
+  std::shared_ptr<void> attachment;  // what the backend wants to live as long (the watchdog of a process)
+};
+
+class GroupMember {
+ public:
+  // `block` is initialised GroupMemory for members.size() ranks. `members[i]` is the job rank of group rank i.
+  GroupMember(std::shared_ptr<JobRank> job, std::byte* block, int rank, std::vector<int> members, std::string name);
+  ~GroupMember();
+
+  JobRank& job() const { return *job_; }
+  const std::shared_ptr<JobRank>& shared_job() const { return job_; }
+  const GroupMemory& memory() const { return memory_; }
+  int rank() const { return rank_; }
+  int size() const { return static_cast<int>(members_.size()); }
+  const std::vector<int>& members() const { return members_; }
+  const std::string& name() const { return name_; }
+
+  // Begins a collective: all its rounds carry this call.
+  void Begin(const Call& call);
+  // This rank's slot of the next round, free to be written.
+  std::byte* NextSlot() const { return memory_.slot(rank_, round_ + 1); }
+  // Announces the next round and returns when all peers have. Throws on a mismatch of calls.
+  void Meet();
+  // What `rank` put into its slot of the round that Meet() returned from last.
+  const std::byte* Slot(int rank) const { return memory_.slot(rank, round_); }
+
+  // Returns when ready() is true, which only `peer` can make it. `late` gives the text for a time-out, up to
+  // "...; ranks 0, 1 waited 60 s".
+  template <typename Ready>
+  void WaitFor(int peer, const Ready& ready, const std::function<std::string()>& late) {
+    for (int i = 0; i < job_->spins; ++i) {
+      if (ready()) return;
+      Relax(i);
+    }
+    SleepFor(peer, ready, late);
+  }
+  // After a change that `peer` may wait for. The change must have been a sequentially consistent store.
+  void Wake(int peer);
+
+  // Aborts the job with this error, unless it was aborted before, and throws the job's reason.
+  [[noreturn]] void Fail(const core::Error& error);
+  void Abort(const core::Error& reason) noexcept;
+
+  // "rank 3" or "ranks 0, 1, 2": the world ranks of these group ranks.
+  std::string Ranks(const std::vector<int>& group_ranks) const;
+
+ private:
+  static void Relax(int turn);
+  void SleepFor(int peer, const std::function<bool()>& ready, const std::function<std::string()>& late);
+  void CompareRecords(int peer);
+  std::string LateText() const;
+
+  const std::shared_ptr<JobRank> job_;
+  const GroupMemory memory_;
+  std::byte* const block_;
+  const int rank_;
+  const std::vector<int> members_;
+  const std::string name_;
+  uint64_t round_ = 0;
+  Call call_;
+};
+
+}  // namespace autodist::comm
+
+#endif  // AUTODIST_COMM_GROUP_MEMBER_H_
