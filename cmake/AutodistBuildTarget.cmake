@@ -1,5 +1,6 @@
 # One INTERFACE target carries the language level, warnings and sanitizers; every target of ours links it.
 # No -march flag anywhere: instruction sets are chosen at run time, in target regions.
+include(GNUInstallDirs)
 add_library(autodist_build INTERFACE)
 add_library(autodist_warnings INTERFACE)
 target_compile_features(autodist_build INTERFACE cxx_std_20)

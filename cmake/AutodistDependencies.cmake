@@ -1,5 +1,4 @@
 # Third-party libraries as targets. scripts/install_deps.sh installs the Debian packages behind them.
-include(GNUInstallDirs)
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
