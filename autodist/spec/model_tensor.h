@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "autodist/core/dtype.h"
+
 namespace autodist::spec {
 
 enum class Slot : uint8_t {
@@ -56,6 +58,7 @@ struct ModelTensor {
   int64_t cols = 1;  // inputs; 1 for a vector
   bool vector = false;
   std::string source;        // name in the checkpoint
+  core::DType stored = core::DType::kF32;  // type in the checkpoint: f32, f16 or bf16
   bool transposed = false;   // stored [inputs, outputs] (GPT-2's Conv1D)
   int64_t source_row = 0;    // first output of this tensor inside a fused source
 };
