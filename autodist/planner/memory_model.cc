@@ -1,0 +1,139 @@
+#include "autodist/planner/memory_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+
+namespace autodist::planner {
+namespace {
+
+constexpr int64_t kPanelRows = 64;
+constexpr int64_t kPanelRowBytes = 64;
+constexpr uint64_t kF32Bytes = 4;
+
+int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+// Saturates far below 2^64, so that absurd requests are refused for their size instead of wrapping
+// around.
+uint64_t Product(std::initializer_list<int64_t> factors) {
+  constexpr uint64_t kLimit = uint64_t{1} << 60;
+  uint64_t product = 1;
+  for (const int64_t factor : factors)
+    if (__builtin_mul_overflow(product, static_cast<uint64_t>(factor), &product) ||
+        product > kLimit)
+      return kLimit;
+  return product;
+}
+
+uint64_t NormBytes(const spec::ModelConfig& config, int64_t width) {
+  const uint64_t vectors = config.norm == spec::NormKind::kLayer ? 2 : 1;
+  return vectors * static_cast<uint64_t>(width) * kF32Bytes;
+}
+
+// Rows of tokens that one forward call carries.
+int64_t ForwardRows(const RunShape& shape) {
+  const int64_t prompt_rows = std::min(shape.prefill_chunk, shape.max_model_len);
+  return std::max(prompt_rows, shape.micro_batch_size);
+}
+
+// Residual, normed input, a sub-layer's output, and the widest pair of intermediates, all f32; the
+// logits of the last position of each sequence.
+uint64_t ActivationBytes(const spec::ModelConfig& config, const RankPart& part,
+                         const RunShape& shape) {
+  const int64_t d = config.head_dim;
+  const int64_t attention = (2 * part.share.q_heads.size() + 2 * part.share.kv_heads.size()) * d;
+  const int64_t mlp = (config.gated_mlp ? 3 : 2) * part.share.ffn.size();
+  const int64_t width = 3 * config.hidden_size + std::max(attention, mlp);
+  uint64_t bytes = Product({ForwardRows(shape), width}) * kF32Bytes;
+  if (part.last_stage)
+    bytes += Product({shape.micro_batch_size, part.share.vocab.size()}) * kF32Bytes;
+  return bytes;
+}
+
+// Two messages in flight in each group that the rank belongs to.
+uint64_t BufferBytes(const spec::ModelConfig& config, const RankPart& part, const RunShape& shape) {
+  const bool pipeline = !(part.first_stage && part.last_stage);
+  const uint64_t message = Product({ForwardRows(shape), config.hidden_size}) * kF32Bytes;
+  return 2 * message * (static_cast<uint64_t>(part.tp_peers) + static_cast<uint64_t>(pipeline));
+}
+
+}  // namespace
+
+uint64_t PackedMatrixBytes(int64_t rows, int64_t cols, core::DType dtype) {
+  const int64_t element = static_cast<int64_t>(core::SizeOf(dtype));
+  return Product({RoundUp(rows, kPanelRows), RoundUp(cols * element, kPanelRowBytes)});
+}
+
+uint64_t LayerWeightBytes(const spec::ModelConfig& config, const spec::TpShare& share,
+                          core::DType dtype) {
+  const int64_t hidden = config.hidden_size;
+  const int64_t q = share.q_heads.size() * config.head_dim;
+  const int64_t kv = share.kv_heads.size() * config.head_dim;
+  const int64_t ffn = share.ffn.size();
+  const int64_t gate_up = config.gated_mlp ? 2 * ffn : ffn;
+  uint64_t bytes = PackedMatrixBytes(q + 2 * kv, hidden, dtype) +
+                   PackedMatrixBytes(hidden, q, dtype) + PackedMatrixBytes(gate_up, hidden, dtype) +
+                   PackedMatrixBytes(hidden, ffn, dtype);
+  int64_t biases = 0;
+  if (config.qkv_bias) biases += q + 2 * kv;
+  if (config.attention_output_bias) biases += hidden;
+  if (config.mlp_bias) biases += gate_up + hidden;
+  bytes += static_cast<uint64_t>(biases) * kF32Bytes + 2 * NormBytes(config, hidden);
+  if (config.qk_norm) bytes += Product({2, config.head_dim}) * kF32Bytes;
+  return bytes;
+}
+
+uint64_t VocabTableBytes(const spec::ModelConfig& config, const spec::TpShare& share,
+                         core::DType dtype) {
+  return PackedMatrixBytes(share.vocab.size(), config.embedding_size, dtype);
+}
+
+uint64_t WeightBytes(const spec::ModelConfig& config, const RankPart& part, core::DType dtype) {
+  const bool projected = config.embedding_size != config.hidden_size;
+  uint64_t bytes =
+      static_cast<uint64_t>(part.layers.size()) * LayerWeightBytes(config, part.share, dtype);
+  if (part.first_stage) {
+    bytes += VocabTableBytes(config, part.share, dtype);
+    bytes += Product({config.learned_position_rows, config.hidden_size}) * core::SizeOf(dtype);
+    if (projected) bytes += PackedMatrixBytes(config.hidden_size, config.embedding_size, dtype);
+  }
+  if (part.last_stage) {
+    if (config.final_norm) bytes += NormBytes(config, config.hidden_size);
+    if (projected) bytes += PackedMatrixBytes(config.embedding_size, config.hidden_size, dtype);
+    if (!(config.tied_embedding && part.first_stage))
+      bytes += VocabTableBytes(config, part.share, dtype);
+  }
+  return bytes;
+}
+
+uint64_t KvCacheBytes(const spec::ModelConfig& config, const RankPart& part,
+                      const RunShape& shape) {
+  return Product({2, part.layers.size(), part.share.kv_heads.size(), config.head_dim,
+                  RoundUp(shape.max_model_len, kTokensPerPage), shape.batch_size,
+                  static_cast<int64_t>(core::SizeOf(shape.compute_dtype))});
+}
+
+spec::RankBytes EstimateRank(const spec::ModelConfig& config, const RankPart& part,
+                             const RunShape& shape) {
+  spec::RankBytes bytes;
+  bytes.weights = WeightBytes(config, part, shape.compute_dtype);
+  bytes.kv_cache = KvCacheBytes(config, part, shape);
+  bytes.activations = ActivationBytes(config, part, shape);
+  bytes.buffers = BufferBytes(config, part, shape);
+  return bytes;
+}
+
+std::string FormatBytes(uint64_t bytes) {
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  double value = static_cast<double>(bytes);
+  const char* unit = "";
+  for (const char* next : {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}) {
+    if (value < 1024.0) break;
+    value /= 1024.0;
+    unit = next;
+  }
+  return fmt::format("{:.{}f} {}", value, value < 10.0 ? 2 : (value < 100.0 ? 1 : 0), unit);
+}
+
+}  // namespace autodist::planner

@@ -1,0 +1,65 @@
+// Bytes that one rank needs, before anything is loaded. The weights and the KV cache are exact:
+// they are the sizes of the packed layout and of the pages that the runtime allocates. Activations
+// are an upper estimate.
+#ifndef AUTODIST_PLANNER_MEMORY_MODEL_H_
+#define AUTODIST_PLANNER_MEMORY_MODEL_H_
+
+#include <cstdint>
+#include <string>
+
+#include "autodist/core/dtype.h"
+#include "autodist/spec/model_config.h"
+#include "autodist/spec/parallel_plan.h"
+
+namespace autodist::planner {
+
+inline constexpr int64_t kTokensPerPage = 64;  // of the KV cache
+
+// What a run asks for, whatever the mesh.
+struct RunShape {
+  core::DType compute_dtype = core::DType::kF32;  // f32 or bf16
+  int64_t batch_size = 1;
+  int64_t micro_batch_size = 1;
+  int64_t max_model_len = 1;
+  int64_t prefill_chunk = 512;
+};
+
+// Where in the pipeline a rank stands, and what it computes there.
+struct RankPart {
+  spec::TpShare share;
+  spec::Range layers;
+  bool first_stage = true;
+  bool last_stage = true;
+  bool tp_peers = false;  // tp > 1
+};
+
+// A matrix [rows, cols] in panels of 64 rows and 32 (bf16) or 16 (f32) columns: 64 bytes of each
+// row.
+uint64_t PackedMatrixBytes(int64_t rows, int64_t cols, core::DType dtype);
+
+// One decoder block: the packed matrices qkv, attention_output, gate_up (or up) and down; norms and
+// biases in f32.
+uint64_t LayerWeightBytes(const spec::ModelConfig& config, const spec::TpShare& share,
+                          core::DType dtype);
+
+// The rank's rows of the embedding table, or of the head: the same packed layout for both.
+uint64_t VocabTableBytes(const spec::ModelConfig& config, const spec::TpShare& share,
+                         core::DType dtype);
+
+// Layers, what stands before them on the first stage and after them on the last one. A tied table
+// is counted once on a rank that is both.
+uint64_t WeightBytes(const spec::ModelConfig& config, const RankPart& part, core::DType dtype);
+
+// 2 (k, v) * layers * kv heads * head_dim * pages * 64 tokens, for every sequence of the batch.
+uint64_t KvCacheBytes(const spec::ModelConfig& config, const RankPart& part, const RunShape& shape);
+
+// Everything but `read`, which depends on the checkpoint.
+spec::RankBytes EstimateRank(const spec::ModelConfig& config, const RankPart& part,
+                             const RunShape& shape);
+
+// "512 B", "1.50 GiB": binary units, three digits.
+std::string FormatBytes(uint64_t bytes);
+
+}  // namespace autodist::planner
+
+#endif  // AUTODIST_PLANNER_MEMORY_MODEL_H_
