@@ -87,10 +87,6 @@ WeightReader::Source WeightReader::Locate(const spec::ModelTensor& tensor) const
   return source;
 }
 
-DType WeightReader::StoredDType(const spec::ModelTensor& tensor) const {
-  return Locate(tensor).dtype;
-}
-
 const core::InputFile& WeightReader::File(int index) const {
   const std::lock_guard lock(mutex_);
   auto& file = files_[static_cast<size_t>(index)];

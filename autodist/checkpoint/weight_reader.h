@@ -34,21 +34,18 @@ class WeightReader {
   // `catalog` must outlive this.
   explicit WeightReader(const spec::TensorCatalog& catalog);
 
-  // f32, f16 or bf16, as stored. Throws core::Error (bad input) when the checkpoint lacks the
-  // tensor's source, stores it in another type, or in a shape that does not hold it.
-  core::DType StoredDType(const spec::ModelTensor& tensor) const;
-
   // Delivers tensor[rows, cols] (rows = outputs, cols = inputs; a vector has one column) as
   // consecutive blocks of rows, in order. An empty rectangle delivers nothing. REQUIRES the ranges
-  // lie inside the tensor. Throws as StoredDType; core::Error also when a file shrank or changed
-  // its size since its header was read, or a read fails.
+  // lie inside the tensor. Throws core::Error: bad input when the checkpoint lacks the source,
+  // holds it in a shape that does not fit or in a type other than F32, F16 and BF16, or when the
+  // file shrank since its header was read; runtime when a read fails.
   void Read(const spec::ModelTensor& tensor, spec::Range rows, spec::Range cols,
             const Sink& sink) const;
 
-  uint64_t bytes_needed() const { return bytes_needed_; }  // elements delivered x their stored size
-  uint64_t bytes_requested() const {
-    return bytes_requested_;
-  }  // asked of the files, headers not counted
+  // Elements delivered times their stored size.
+  uint64_t bytes_needed() const { return bytes_needed_; }
+  // Bytes asked of the files; headers, which ReadCatalog reads, are not counted.
+  uint64_t bytes_requested() const { return bytes_requested_; }
 
  private:
   struct Source;

@@ -39,8 +39,11 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
   bool end_object() override { return Close(); }
   bool end_array() override { return Close(); }
   bool key(string_t& name) override {
-    if (!keys_.back().insert(name).second)
-      throw BadInput("{}: JSON key \"{}\" appears twice in one object", source_, name.substr(0, 200));
+    if (!keys_.back().insert(name).second) {
+      // Escaped: a key may hold control characters, and the message goes to a terminal.
+      const std::string shown = Json(name.substr(0, 200)).dump(-1, ' ', true, Json::error_handler_t::replace);
+      throw BadInput("{}: JSON key {} appears twice in one object", source_, shown);
+    }
     key_ = std::move(name);
     return true;
   }

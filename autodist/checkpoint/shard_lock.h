@@ -1,0 +1,42 @@
+// A lock file that vanishes with its owner.
+//
+// The owner holds flock() on the file, so the kernel frees the lock the moment the owner dies,
+// however it dies, also in another container; pid and host are written into the file for messages
+// only. The file is removed on release.
+// On a file system without flock() every caller gets the lock: of two jobs that then write the same
+// shard, each commits whole files or notices that its own are gone.
+#ifndef AUTODIST_CHECKPOINT_SHARD_LOCK_H_
+#define AUTODIST_CHECKPOINT_SHARD_LOCK_H_
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace autodist::checkpoint {
+
+// Movable; releases itself. Locks taken by threads of one process exclude each other too.
+class ShardLock {
+ public:
+  // Tries once, without waiting. nullopt: somebody else holds it, and `holder` says who ("pid 123",
+  // "pid 123 on host-b"). When the file was left by a dead owner, the lock is taken over and
+  // `holder` names the dead one; else `holder` is empty. Throws std::system_error when the file
+  // cannot be created.
+  static std::optional<ShardLock> TryAcquire(const std::filesystem::path& path,
+                                             std::string& holder);
+
+  ~ShardLock();
+  ShardLock(ShardLock&& other) noexcept;
+  ShardLock& operator=(ShardLock&& other) noexcept;
+
+ private:
+  ShardLock(std::filesystem::path path, int descriptor);
+
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+std::string HostName();
+
+}  // namespace autodist::checkpoint
+
+#endif  // AUTODIST_CHECKPOINT_SHARD_LOCK_H_
