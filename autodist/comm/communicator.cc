@@ -38,8 +38,11 @@ void Work::Wait() {
 }
 
 bool Work::Done() {
-  if (pending_ != nullptr && pending_->Done()) pending_ = nullptr;
-  return pending_ == nullptr;
+  if (pending_ == nullptr) return true;
+  std::unique_ptr<Pending> pending = std::move(pending_);  // finished when this throws
+  if (pending->Done()) return true;
+  pending_ = std::move(pending);
+  return false;
 }
 
 Work Communicator::AllReduce(core::TensorView inout, ReduceOp op) {

@@ -40,7 +40,7 @@ class [[nodiscard]] Work {
    public:
     virtual ~Pending() = default;
     virtual void Wait() = 0;  // returns when the transfer is done, or throws
-    virtual bool Done() = 0;  // never blocks; may throw
+    virtual bool Done() = 0;  // never blocks; throws when the transfer has failed
   };
 
   Work() = default;  // already done

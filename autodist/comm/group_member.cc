@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 #include <immintrin.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "autodist/core/check.h"
+#include "autodist/device/topology.h"
 
 namespace autodist::comm {
 namespace {
@@ -23,11 +23,6 @@ constexpr std::chrono::milliseconds kMaxSleep{50};
 // About 50 us where every rank has a core; where not, the time is better spent by the rank that is waited for.
 constexpr int kSpins = 2000;
 constexpr int kSpinsCrowded = 40;
-
-int UsableCores() {
-  cpu_set_t cores;
-  return ::sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
-}
 
 void FutexSleep(std::atomic<int32_t>& word, int32_t while_value) {
   const timespec timeout{0, std::chrono::nanoseconds(kMaxSleep).count()};
@@ -45,7 +40,7 @@ JobRank::JobRank(std::shared_ptr<JobMemory> job_memory, int job_rank, CommOption
     : memory(std::move(job_memory)),
       rank(job_rank),
       options(comm_options),
-      spins(memory->ranks() <= UsableCores() ? kSpins : kSpinsCrowded),
+      spins(memory->ranks() <= device::UsableCores() ? kSpins : kSpinsCrowded),
       heap(memory->heap(job_rank), memory->heap_bytes()) {
   AUTODIST_CHECK(options.collective_timeout_s > 0);
 }
@@ -119,32 +114,30 @@ void GroupMember::Relax(int turn) {
   if (turn >= 64) _mm_pause();
 }
 
+bool GroupMember::Look(int peer, const std::function<bool()>& ready) {
+  const bool left = memory_.seat(peer).left.load() != 0;  // before ready(): what the peer did before it left counts
+  if (ready()) return true;
+  if (job_->memory->aborted()) throw job_->memory->abort_reason();
+  if (left) {
+    Fail(core::PeerLost("rank {} left group {} while rank {} still waits for it in {} #{}", members_[peer], name_,
+                        members_[rank_], call_.Name(), memory_.seat(rank_).calls.load()));
+  }
+  return false;
+}
+
 void GroupMember::SleepFor(int peer, const std::function<bool()>& ready, const std::function<std::string()>& late) {
   const Clock::duration limit = std::chrono::duration_cast<Clock::duration>(
       std::chrono::duration<double>(job_->options.collective_timeout_s));
   Clock::duration waited{0};
   std::atomic<int32_t>& sleeping_on = memory_.seat(rank_).sleeping_on;
-  const Seat& seat = memory_.seat(peer);
   while (true) {
     const Clock::time_point start = Clock::now();
     // Announced before ready() is looked at, as the peer changes first and looks at sleeping_on afterwards: with
-    // sequentially consistent accesses at least one of the two sees the other.
+    // sequentially consistent accesses at least one of the two sees the other. After an error the announcement stays;
+    // it can only cost a needless wake-up.
     sleeping_on.store(peer);
-    const bool left = seat.left.load() != 0;  // before ready(): what the peer did before it left still counts
-    if (ready()) break;
-    if (job_->memory->aborted()) {
-      sleeping_on.store(kAwake);
-      throw job_->memory->abort_reason();
-    }
-    if (left) {
-      sleeping_on.store(kAwake);
-      Fail(core::PeerLost("rank {} left group {} while rank {} still waits for it in {} #{}", members_[peer], name_,
-                          members_[rank_], call_.Name(), memory_.seat(rank_).calls.load()));
-    }
-    if (waited >= limit) {
-      sleeping_on.store(kAwake);
-      Fail(core::PeerLost("{} waited {:g} s", late(), job_->options.collective_timeout_s));
-    }
+    if (Look(peer, ready)) break;
+    if (waited >= limit) Fail(core::PeerLost("{} waited {:g} s", late(), job_->options.collective_timeout_s));
     FutexSleep(sleeping_on, peer);
     // Time in which this rank was stopped (a terminal's Ctrl-Z, a debugger) is not time that it waited.
     waited += std::min<Clock::duration>(Clock::now() - start, 2 * kMaxSleep);

@@ -33,7 +33,8 @@ struct JobRank {
   const CommOptions options;
   const int spins;  // polls before sleeping: few when the ranks outnumber the cores
   RankHeap heap;
-  std::shared_ptr<void> attachment;  // what the backend wants to live as long (the watchdog of a process)
+  // What the backend wants to live as long (the watchdog of a process).
+  std::shared_ptr<void> attachment;
 };
 
 class GroupMember {
@@ -69,6 +70,8 @@ class GroupMember {
     }
     SleepFor(peer, ready, late);
   }
+  // ready(), without waiting. Throws when that is false and `peer` has left or the job was aborted.
+  bool Look(int peer, const std::function<bool()>& ready);
   // After a change that `peer` may wait for. The change must have been a sequentially consistent store.
   void Wake(int peer);
 

@@ -32,6 +32,9 @@ class JobMemory {
   // Maps what CreateFile() made, here or in another process. Does not take the descriptor.
   static std::shared_ptr<JobMemory> MapFile(int fd, int ranks);
 
+  // Of address space; a function of the number of ranks and of this build.
+  static size_t TotalBytes(int ranks);
+
   JobMemory(const JobMemory&) = delete;
   JobMemory& operator=(const JobMemory&) = delete;
   ~JobMemory();
@@ -60,7 +63,6 @@ class JobMemory {
   struct RankState;
 
   JobMemory(std::byte* base, size_t bytes, int ranks) : base_(base), bytes_(bytes), ranks_(ranks) {}
-  static size_t TotalBytes(int ranks);
   Header& header() const;
   RankState& state(int rank) const;
   void Initialise();

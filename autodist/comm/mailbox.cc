@@ -28,8 +28,11 @@ class Mailbox::ReceiveWork : public Work::Pending {
 
   void Wait() override { mailbox_.Wait(from_, *receive_); }
   bool Done() override {
-    mailbox_.TakeArrived(from_);
-    return receive_->done;
+    const auto done = [this] {
+      mailbox_.TakeArrived(from_);
+      return receive_->done;
+    };
+    return mailbox_.member_.Look(from_, done);
   }
 
  private:
