@@ -167,6 +167,7 @@ std::string ModelSlug(const fs::path& directory) {
   std::error_code ignored;
   fs::path path = fs::weakly_canonical(directory, ignored);
   if (path.empty()) path = directory;
+  if (path.filename().empty()) path = path.parent_path();  // "dir/"
   std::string slug = path.filename().string();
   const fs::path snapshots = path.parent_path();
   const std::string repository = snapshots.parent_path().filename().string();

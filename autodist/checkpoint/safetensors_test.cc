@@ -226,6 +226,30 @@ TEST_F(HeaderTest, UnknownKeysInAnEntry) {
       1u);
 }
 
+// Whatever single byte of the length or the header is wrong: refused, or every tensor still lies
+// inside the file.
+TEST_F(HeaderTest, NoByteOfTheHeaderLeadsOutOfTheFile) {
+  const std::string good =
+      BuildSafetensors({{"model.norm", "BF16", {3}, "123456"}, {"w", "F32", {1, 2}, "12345678"}});
+  int accepted = 0;
+  for (size_t at = 0; at + 14 < good.size(); ++at) {
+    for (const unsigned flip : {1u, 4u, 0x20u, 0x80u}) {
+      std::string bad = good;
+      bad[at] = static_cast<char>(static_cast<unsigned char>(bad[at]) ^ flip);
+      try {
+        for (const auto& tensor : Read(bad).tensors) {
+          EXPECT_LE(tensor.offset, bad.size());
+          EXPECT_LE(tensor.bytes, bad.size() - tensor.offset);
+        }
+        ++accepted;
+      } catch (const core::Error& error) {
+        EXPECT_EQ(error.kind(), core::ErrorKind::kBadInput);
+      }
+    }
+  }
+  EXPECT_GT(accepted, 0) << "a changed letter of a name is another name";
+}
+
 class CatalogTest : public ::testing::Test {
  protected:
   void WriteIndex(std::string_view weight_map) {
