@@ -3,24 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <thread>
-#include <vector>
 
-#include "autodist/comm/conformance.h"
-#include "autodist/comm/thread_communicator.h"
+#include "autodist/comm/testing.h"
 
 namespace autodist::comm {
 namespace {
 
-void OnThreads(int ranks, const std::function<void(Communicator&)>& body) {
-  auto group = CreateThreadGroup(ranks);
-  std::vector<std::thread> threads;
-  for (auto& comm : group) threads.emplace_back([&] { body(*comm); });
-  for (std::thread& thread : threads) thread.join();
-}
-
 TEST(AgreementTest, EveryRankThrowsTheErrorOfTheLowestRank) {
-  OnThreads(4, [](Communicator& comm) {
+  RunOnThreads(4, [](Communicator& comm) {
     AgreeOnError(comm, std::nullopt);  // nobody objects
     std::optional<core::Error> own;
     if (comm.rank() == 2) own = core::BadInput("config.json: no such file");
@@ -33,7 +23,7 @@ TEST(AgreementTest, EveryRankThrowsTheErrorOfTheLowestRank) {
 }
 
 TEST(AgreementTest, ADifferenceIsRefusedEverywhereWithBothValues) {
-  OnThreads(3, [](Communicator& comm) {
+  RunOnThreads(3, [](Communicator& comm) {
     CheckSame(comm, "version", "1.2");
     const core::Error error = ErrorOf([&] { CheckSame(comm, "model hash", comm.rank() == 1 ? "beef" : "f00d1"); });
     EXPECT_EQ(error.kind(), core::ErrorKind::kBadInput);
@@ -42,7 +32,7 @@ TEST(AgreementTest, ADifferenceIsRefusedEverywhereWithBothValues) {
 }
 
 TEST(AgreementTest, LongTextsAreComparedWholeAndShownShort) {
-  OnThreads(2, [](Communicator& comm) {
+  RunOnThreads(2, [](Communicator& comm) {
     std::string plan(5000, 'x');
     CheckSame(comm, "plan", plan);
     plan.back() = static_cast<char>('0' + comm.rank());
@@ -52,7 +42,7 @@ TEST(AgreementTest, LongTextsAreComparedWholeAndShownShort) {
 }
 
 TEST(AgreementTest, OneRankAgreesWithItself) {
-  OnThreads(1, [](Communicator& comm) {
+  RunOnThreads(1, [](Communicator& comm) {
     CheckSame(comm, "version", "1.2");
     EXPECT_STREQ(ErrorOf([&] { AgreeOnError(comm, core::BadInput("no")); }).what(), "no");
   });

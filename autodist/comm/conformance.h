@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "autodist/comm/communicator.h"
+#include "autodist/comm/testing.h"
 
 namespace autodist::comm {
 
@@ -147,17 +148,6 @@ inline testing::AssertionResult SameBits(const Tensor& got, const Tensor& want) 
   const auto differing = std::mismatch(got.bytes.begin(), got.bytes.end(), want.bytes.begin(), want.bytes.end());
   return testing::AssertionFailure() << core::NameOf(got.dtype) << " x " << got.count << " differs from byte "
                                      << differing.first - got.bytes.begin();
-}
-
-// The error that `body` throws; fails when it throws none.
-inline core::Error ErrorOf(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const core::Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "no core::Error was thrown";
-  return core::RuntimeFailure("none");
 }
 
 class ConformanceTest : public testing::TestWithParam<Backend> {

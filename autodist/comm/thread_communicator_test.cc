@@ -2,24 +2,20 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
-#include <vector>
+#include <utility>
 
 #include "autodist/comm/conformance.h"
 
 namespace autodist::comm {
 namespace {
 
-void RunThreads(int ranks, const CommOptions& options, const RankBody& body) {
-  auto group = CreateThreadGroup(ranks, options);
-  std::vector<std::thread> threads;
-  for (auto& comm : group) threads.emplace_back([&] { body(comm); });
-  for (std::thread& thread : threads) thread.join();
-}
+constexpr auto kRun = [](int ranks, const CommOptions& options, const RankBody& body) {
+  RunOnThreads(ranks, options, body);
+};
 
 INSTANTIATE_TEST_SUITE_P(Threads, ConformanceTest,
-                         testing::Values(Backend{"threads", 2, &RunThreads}, Backend{"threads", 3, &RunThreads},
-                                         Backend{"threads", 4, &RunThreads}, Backend{"threads", 8, &RunThreads}),
+                         testing::Values(Backend{"threads", 2, kRun}, Backend{"threads", 3, kRun},
+                                         Backend{"threads", 4, kRun}, Backend{"threads", 8, kRun}),
                          BackendName);
 
 TEST(ThreadCommunicatorTest, OneRankNeedsNobody) {
@@ -39,7 +35,7 @@ TEST(ThreadCommunicatorTest, OneRankNeedsNobody) {
 
 // A rank thread whose error nobody announces still does not hang the others: its communicator goes with its stack.
 TEST(ThreadCommunicatorTest, AThreadThatThrowsIsNotWaitedFor) {
-  RunThreads(2, CommOptions(), [](std::unique_ptr<Communicator>& shared) {
+  RunOnThreads(2, CommOptions(), [](std::unique_ptr<Communicator>& shared) {
     const std::unique_ptr<Communicator> comm = std::move(shared);
     if (comm->rank() == 0) return;
     EXPECT_EQ(ErrorOf([&] { comm->Barrier(); }).kind(), core::ErrorKind::kPeerLost);
