@@ -29,17 +29,21 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 }
 
 // The names that transformers gives to the five functions we compute.
-std::optional<spec::Activation> ActivationByName(std::string_view name) {
-  using spec::Activation;
-  if (name == "silu" || name == "swish") return Activation::kSilu;
-  if (name == "gelu" || name == "gelu_python") return Activation::kGelu;
-  if (name == "gelu_new" || name == "gelu_pytorch_tanh" || name == "gelu_fast" ||
-      name == "gelu_accurate" || name == "gelu_python_tanh")
-    return Activation::kGeluTanh;
-  if (name == "quick_gelu") return Activation::kQuickGelu;
-  if (name == "relu") return Activation::kRelu;
-  return std::nullopt;
-}
+struct NamedActivation {
+  std::string_view name;
+  spec::Activation activation;
+};
+constexpr NamedActivation kActivations[] = {{"silu", spec::Activation::kSilu},
+                                            {"swish", spec::Activation::kSilu},
+                                            {"gelu", spec::Activation::kGelu},
+                                            {"gelu_python", spec::Activation::kGelu},
+                                            {"gelu_new", spec::Activation::kGeluTanh},
+                                            {"gelu_fast", spec::Activation::kGeluTanh},
+                                            {"gelu_accurate", spec::Activation::kGeluTanh},
+                                            {"gelu_pytorch_tanh", spec::Activation::kGeluTanh},
+                                            {"gelu_python_tanh", spec::Activation::kGeluTanh},
+                                            {"quick_gelu", spec::Activation::kQuickGelu},
+                                            {"relu", spec::Activation::kRelu}};
 
 }  // namespace
 
@@ -59,20 +63,14 @@ double NormEpsilon(const core::JsonFields& fields, std::string_view name, double
 spec::Activation ActivationOf(const core::JsonFields& fields, std::string_view name,
                               std::string_view otherwise) {
   const std::string word = fields.String(name).value_or(std::string(otherwise));
-  if (const auto activation = ActivationByName(word)) return *activation;
-  const std::vector<std::string> known = {"silu",
-                                          "swish",
-                                          "gelu",
-                                          "gelu_python",
-                                          "gelu_new",
-                                          "gelu_fast",
-                                          "gelu_accurate",
-                                          "gelu_pytorch_tanh",
-                                          "quick_gelu",
-                                          "relu",
-                                          "gelu_python_tanh"};
-  throw core::BadInput("{}: unsupported {} \"{}\"; nearest supported: {}; supported: {}",
-                       fields.source(), name, word, Nearest(word, known), fmt::join(known, ", "));
+  std::vector<std::string> known;
+  for (const NamedActivation& entry : kActivations) {
+    if (entry.name == word) return entry.activation;
+    known.emplace_back(entry.name);
+  }
+  throw core::BadInput("{}: unsupported {} {}; nearest supported: {}; supported: {}",
+                       fields.source(), name, Quoted(word), Nearest(word, known),
+                       fmt::join(known, ", "));
 }
 
 void ReadHeads(const core::JsonFields& fields, std::string_view heads, std::string_view kv_heads,
@@ -140,8 +138,8 @@ void ReadDType(const core::JsonFields& fields, ParsedConfig& parsed) {
     } else if (*word == "bfloat16") {
       parsed.config.checkpoint_dtype = core::DType::kBF16;
     } else {
-      throw core::BadInput("{}: field {} is \"{}\", must be float32, float16 or bfloat16",
-                           fields.source(), name, *word);
+      throw core::BadInput("{}: field {} is {}, must be float32, float16 or bfloat16",
+                           fields.source(), name, Quoted(*word));
     }
     return;
   }
@@ -155,6 +153,10 @@ std::string Nearest(std::string_view word, const std::vector<std::string>& known
                            [&](const std::string& a, const std::string& b) {
                              return EditDistance(start, a) < EditDistance(start, b);
                            });
+}
+
+std::string Quoted(std::string_view word) {
+  return core::DumpJson(core::Json(std::string(word.substr(0, 80))));
 }
 
 }  // namespace autodist::arch

@@ -51,6 +51,10 @@ void ReadDType(const core::JsonFields& fields, ParsedConfig& parsed);
 // The word of `known` with the smallest edit distance to `word`; `known` is not empty.
 std::string Nearest(std::string_view word, const std::vector<std::string>& known);
 
+// `word` for a message: in quotes, control characters escaped, cut after 80 bytes. Words of a
+// checkpoint are arbitrary.
+std::string Quoted(std::string_view word);
+
 }  // namespace autodist::arch
 
 #endif  // AUTODIST_ARCH_CONFIG_PARTS_H_

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <system_error>
 
 #include "autodist/arch/registry.h"
 #include "autodist/core/error.h"
@@ -51,7 +52,8 @@ spec::GenerationDefaults ReadGenerationDefaults(const std::filesystem::path& mod
   bool eos_found = false;
   for (const char* name : {"generation_config.json", "config.json"}) {
     const std::filesystem::path path = model_dir / name;
-    if (!std::filesystem::exists(path)) continue;
+    std::error_code ignored;
+    if (!std::filesystem::exists(path, ignored)) continue;
     const core::Json json = core::ParseJsonFile(path);
     const std::string source = path.string();
     const core::JsonFields fields(json, source);

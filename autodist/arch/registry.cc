@@ -20,8 +20,10 @@ Family FindFamily(const core::JsonFields& fields) {
   for (const Family& family : Families())
     if (family.model_type == type) return family;
   const std::vector<std::string> known = SupportedModelTypes();
-  throw core::BadInput("{}: unsupported model_type \"{}\"; nearest supported: {}; supported: {}",
-                       fields.source(), type, Nearest(type, known), fmt::join(known, ", "));
+  throw core::BadInput(
+      "{}: unsupported model_type {}; nearest supported: {}; supported: {}{}", fields.source(),
+      Quoted(type), Nearest(type, known), fmt::join(known, ", "),
+      fields.Has("auto_map") ? " (the custom code that auto_map names is never run)" : "");
 }
 
 // What no family here computes, whatever its model_type.
@@ -32,7 +34,8 @@ void RefuseUnsupported(const core::JsonFields& fields) {
         "read",
         fields.source(),
         quantization->is_object()
-            ? quantization->value("quant_method", core::Json("no method")).dump()
+            ? core::DumpJson(quantization->value("quant_method", core::Json("no method")))
+                  .substr(0, 60)
             : std::string("not an object"));
   for (const std::string_view flag : {"is_encoder_decoder", "add_cross_attention"})
     if (fields.Bool(flag).value_or(false))

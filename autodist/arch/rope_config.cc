@@ -36,7 +36,7 @@ RopeKind KindOf(const core::JsonFields& rope) {
     if (entry.name == word) return entry.kind;
     known.emplace_back(entry.name);
   }
-  throw core::BadInput("{}: unsupported rope_type \"{}\"; supported: {}", rope.source(), word,
+  throw core::BadInput("{}: unsupported rope_type {}; supported: {}", rope.source(), Quoted(word),
                        fmt::join(known, ", "));
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "autodist/arch/config_parts.h"
 #include "autodist/core/error.h"
 
 namespace autodist::arch {
@@ -130,7 +131,7 @@ class Matcher {
     const auto dtype = DTypeOf(stored.dtype);
     if (!dtype)
       throw core::BadInput("{}: tensor {} has type {}, must be F32, F16 or BF16", file,
-                           tensor.source, stored.dtype);
+                           tensor.source, Quoted(stored.dtype));
     tensor.stored = *dtype;
   }
 
@@ -152,7 +153,8 @@ class Matcher {
     std::vector<std::string> ignored;
     std::vector<std::string> unknown;
     for (const auto& [name, stored] : catalog_.tensors)
-      if (!needed.contains(name)) (Ignorable(name) ? ignored : unknown).push_back(name);
+      if (!needed.contains(name))
+        Ignorable(name) ? ignored.push_back(name) : unknown.push_back(Quoted(name));
     if (unknown.empty()) return ignored;
     const size_t shown = std::min(unknown.size(), kNamesInRemark);
     std::string remark =

@@ -23,11 +23,17 @@ std::string NameOf(const spec::Mesh& mesh) {
   return fmt::format("tp {} x pp {}", mesh.tp, mesh.pp);
 }
 
+// Three digits, but never an exponent.
+std::string Rate(double per_second) {
+  return per_second >= 100.0 ? fmt::format("{:.0f}", per_second)
+                             : fmt::format("{:.3g}", per_second);
+}
+
 std::string Describe(const Candidate& candidate) {
-  return fmt::format("{}: {:.4g} s predicted ({:.4g} prompt tokens/s, {:.4g} generated tokens/s)",
+  return fmt::format("{}: {:.3g} s predicted ({} prompt tokens/s, {} generated tokens/s)",
                      NameOf(candidate.outline.mesh), candidate.prediction.total_s(),
-                     candidate.prediction.prefill_tokens_per_s,
-                     candidate.prediction.decode_tokens_per_s);
+                     Rate(candidate.prediction.prefill_tokens_per_s),
+                     Rate(candidate.prediction.decode_tokens_per_s));
 }
 
 // What the predictions are for, and what they rest on.
@@ -153,7 +159,8 @@ MeshChoice KeepMesh(const spec::ModelConfig& config, const spec::Cluster& cluste
   free.stage_layers.clear();
   for (const Candidate& other : Candidates(config, cluster, free, request.mesh.world())) {
     if (other.outline.mesh == request.mesh || !other.fits) continue;
-    choice.reasons.push_back(fmt::format("runner-up of as many ranks: {}", Describe(other)));
+    choice.reasons.push_back(
+        fmt::format("the best other mesh of as many ranks: {}", Describe(other)));
     break;
   }
   choice.reasons.push_back(Basis(given.outline, cluster));

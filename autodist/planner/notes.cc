@@ -54,7 +54,7 @@ void NoteFfn(const spec::ModelConfig& config, const Partition& partition,
   if (Uneven(sizes))
     notes.push_back(fmt::format("the feed-forward width {} is cut unevenly, in multiples of {}: {}",
                                 config.ffn_size, partition.ffn_granularity, SizeList(sizes)));
-  if (partition.ffn_granularity == 1)
+  if (partition.ffn_granularity == 1 && sizes.size() > 1)
     notes.push_back(fmt::format(
         "the feed-forward width {} has no cut over tp {} in multiples of 64, 16 or 2: matrix "
         "products on odd widths are slower",
@@ -64,10 +64,11 @@ void NoteFfn(const spec::ModelConfig& config, const Partition& partition,
 void NoteVocab(const spec::ModelConfig& config, const Partition& partition,
                std::vector<std::string>& notes) {
   if (partition.padded_vocab_size == config.vocab_size || partition.shares.size() == 1) return;
-  notes.push_back(fmt::format(
-      "the vocabulary of {} is padded to {}: {} rows on each rank, {} on the last with rows",
-      config.vocab_size, partition.padded_vocab_size, partition.vocab_rows,
-      config.vocab_size - (config.vocab_size - 1) / partition.vocab_rows * partition.vocab_rows));
+  notes.push_back(
+      fmt::format("the vocabulary of {} is padded to {} for tp {}: {} rows on each rank, the last "
+                  "{} of all are padding",
+                  config.vocab_size, partition.padded_vocab_size, partition.shares.size(),
+                  partition.vocab_rows, partition.padded_vocab_size - config.vocab_size));
 }
 
 void NoteStages(const spec::ModelConfig& config, const Outline& outline,

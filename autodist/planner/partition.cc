@@ -43,22 +43,21 @@ void CutHeads(const spec::ModelConfig& config, int tp, std::vector<spec::TpShare
   }
 }
 
+// Whether a largest share of `largest` is within 1/8 of the mean.
+bool Balanced(int64_t largest, int64_t total, int tp) { return 8 * largest * tp <= 9 * total; }
+
 int64_t FfnGranularity(int64_t ffn, int tp) {
-  for (const int64_t unit : {64, 16, 2}) {
-    if (ffn % unit != 0) continue;
-    const int64_t largest = (ffn / unit + tp - 1) / tp * unit;
-    if (8 * largest * tp <= 9 * ffn) return unit;
-  }
+  for (const int64_t unit : {64, 16, 2})
+    if (ffn % unit == 0 && Balanced((ffn / unit + tp - 1) / tp * unit, ffn, tp)) return unit;
   return 1;
 }
 
 int64_t VocabRows(int64_t vocab, int tp) {
-  int64_t rows = 0;
-  for (int64_t pad = 64; pad >= 1; pad /= 2) {
-    rows = (vocab + tp * pad - 1) / (tp * pad) * pad;
-    if (rows * (tp - 1) < vocab) break;
+  for (int64_t pad = 64; pad > 1; pad /= 2) {
+    const int64_t rows = (vocab + tp * pad - 1) / (tp * pad) * pad;
+    if (Balanced(rows, vocab, tp)) return rows;
   }
-  return rows;
+  return (vocab + tp - 1) / tp;
 }
 
 }  // namespace

@@ -28,9 +28,9 @@ struct Partition {
 //   ffn    multiples of 64, else 16, else 2, else 1: the largest that divides ffn_size and keeps
 //   the largest share
 //          within 1/8 of the mean; what is left over goes to the last ranks.
-//   vocab  ceil(V / (tp * pad)) * pad rows each. pad is 64, or for a small vocabulary the largest
+//   vocab  ceil(V / (tp * pad)) * pad rows each. pad is 64 or, for a small vocabulary, the largest
 //   power of two that
-//          leaves no rank without a row. Ranges are clipped to V.
+//          keeps the rows of a rank within 1/8 of the mean. Ranges are clipped to V.
 //
 // Ranges of q heads, ffn and vocab tile [0, n), [0, ffn_size) and [0, V) in order of the tp index.
 // Throws core::Error (bad input) with the sizes that work unless 1 <= tp <= min(n, ffn_size).
