@@ -15,7 +15,7 @@ scripts/install_deps.sh
 if [[ ! -e build/release/CMakeCache.txt ]]; then
   cmake --preset release --log-level=WARNING >&2
 fi
-cmake --build --preset release >&2
+cmake --build --preset release --target autodist_program >&2
 
 run() {
   printf '\n$ %s\n' "$*"
