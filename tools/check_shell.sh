@@ -8,5 +8,5 @@ mapfile -t scripts < <(
   find . \( -name .git -o -name build \) -prune -o -type f -print0 |
     xargs -0 awk 'FNR == 1 && /^#!.*[\/ ](ba)?sh( |$)/ { print FILENAME } { nextfile }' | sort)
 ((${#scripts[@]} > 0)) || { echo "check_shell.sh: no script found" >&2; exit 1; }
-shellcheck --norc "${scripts[@]}"
+shellcheck --norc --external-sources "${scripts[@]}"
 echo "${#scripts[@]} scripts"

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Speed of a pipeline of two stages, with two sequences in flight so that both stages work.
+#
+# usage: bench/test_pp_dist.sh [threads|processes|mpirun|all] [flags of autodist bench]
+# For example: bench/test_pp_dist.sh threads --model DIR --prompt-length 512 --output-length 128
+set -euo pipefail
+# shellcheck source=bench/launch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+bench_main 2 "--pp 2 --batch-size 2" "$@"
