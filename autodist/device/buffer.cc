@@ -17,7 +17,9 @@ constexpr size_t kAlignment = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
 
 bool IsMapped(size_t bytes) { return bytes >= kHugePage; }
-size_t RoundUp(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+size_t RoundUp(size_t value, size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 // `bytes` of fresh pages, starting on a huge page; nullptr when there are none.
 void* MapAligned(size_t bytes) {
@@ -31,7 +33,8 @@ void* MapAligned(size_t bytes) {
   const size_t skipped = RoundUp(address, kHugePage) - address;
   if (skipped > 0) munmap(begin, skipped);
   if (skipped < kHugePage) munmap(begin + skipped + kept, kHugePage - skipped);
-  madvise(begin + skipped, kept, MADV_HUGEPAGE);  // a kernel without huge pages refuses: only speed is lost
+  madvise(begin + skipped, kept,
+          MADV_HUGEPAGE);  // a kernel without huge pages refuses: only speed is lost
   return begin + skipped;
 }
 
@@ -45,7 +48,8 @@ Buffer::Buffer(size_t bytes) : bytes_(bytes) {
     data_ = std::aligned_alloc(kAlignment, RoundUp(bytes, kAlignment));
     if (data_ != nullptr) std::memset(data_, 0, bytes);
   }
-  if (data_ == nullptr) throw core::RuntimeFailure("out of memory: cannot allocate {} bytes", bytes);
+  if (data_ == nullptr)
+    throw core::RuntimeFailure("out of memory: cannot allocate {} bytes", bytes);
 }
 
 Buffer::~Buffer() {

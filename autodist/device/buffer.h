@@ -6,9 +6,9 @@
 
 namespace autodist::device {
 
-// Owner of `bytes` zeroed bytes, aligned to 64; from 2 MiB on aligned to 2 MiB and, where the system offers them, in
-// huge pages. Large memory is only touched, and so placed near a core, by its first writer. Movable; a moved-from or
-// default Buffer is empty.
+// Owner of `bytes` zeroed bytes, aligned to 64; from 2 MiB on aligned to 2 MiB and, where the
+// system offers them, in huge pages. Large memory is only touched, and so placed near a core, by
+// its first writer. Movable; a moved-from or default Buffer is empty.
 class Buffer {
  public:
   Buffer() = default;

@@ -22,7 +22,8 @@ bool HasAmxInstructions() {
   return (edx & kAmxBf16) != 0 && (edx & kAmxTile) != 0;
 }
 
-// Tile registers are off until the process asks for them: Documentation/arch/x86/xstate.rst of Linux.
+// Tile registers are off until the process asks for them: Documentation/arch/x86/xstate.rst of
+// Linux.
 bool RequestTileRegisters() {
   constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr int kTileData = 18;               // XFEATURE_XTILEDATA
@@ -32,7 +33,8 @@ bool RequestTileRegisters() {
 bool Supports(Isa isa) {
   switch (isa) {
     case Isa::kAvx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("f16c");
     case Isa::kAvx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
@@ -76,14 +78,14 @@ Isa DetectIsa() {
   }
   const char* const forced = std::getenv("AUTODIST_ISA");
   if (forced == nullptr || *forced == '\0') return supported.back();
-  const auto* const known =
-      std::find_if(std::begin(kAll), std::end(kAll), [&](Isa isa) { return NameOf(isa) == forced; });
+  const auto* const known = std::find_if(std::begin(kAll), std::end(kAll),
+                                         [&](Isa isa) { return NameOf(isa) == forced; });
   if (known == std::end(kAll)) {
     throw core::BadInput("AUTODIST_ISA is \"{}\", must be avx2, avx512, avx512bf16 or amx", forced);
   }
   if (std::find(supported.begin(), supported.end(), *known) == supported.end()) {
-    throw core::BadInput("AUTODIST_ISA is {}, but the best instruction set of this CPU is {}", forced,
-                         NameOf(supported.back()));
+    throw core::BadInput("AUTODIST_ISA is {}, but the best instruction set of this CPU is {}",
+                         forced, NameOf(supported.back()));
   }
   return *known;
 }

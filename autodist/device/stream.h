@@ -11,19 +11,22 @@
 
 namespace autodist::device {
 
-// An in-order queue over the threads of one rank; every kernel takes it first. On the host the work is done when the
-// kernel's function returns. Thread-compatible: one rank thread uses it at a time. The pool must outlive it.
+// An in-order queue over the threads of one rank; every kernel takes it first. On the host the work
+// is done when the kernel's function returns. Thread-compatible: one rank thread uses it at a time.
+// The pool must outlive it.
 class Stream {
  public:
-  // `isa` decides which kernels run, and with them the last bits of results. REQUIRES that the CPU supports it.
+  // `isa` decides which kernels run, and with them the last bits of results. REQUIRES that the CPU
+  // supports it.
   Stream(ThreadPool& pool, Isa isa);
 
   ThreadPool& pool() const { return pool_; }
   Isa isa() const { return isa_; }
 
-  // Working memory of one worker, at least `bytes`, aligned to 64, contents arbitrary; valid until the same worker asks
-  // again. Kept between calls, so that steady work allocates nothing. Called by that worker, or by the caller of Run()
-  // while no worker runs. Throws core::Error when out of memory.
+  // Working memory of one worker, at least `bytes`, aligned to 64, contents arbitrary; valid until
+  // the same worker asks again. Kept between calls, so that steady work allocates nothing. Called
+  // by that worker, or by the caller of Run() while no worker runs. Throws core::Error when out of
+  // memory.
   void* Scratch(int worker, size_t bytes);
 
  private:

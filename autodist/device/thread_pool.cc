@@ -12,7 +12,8 @@
 namespace autodist::device {
 namespace {
 
-// Longer than the gap between two kernels of one layer, shorter than what a sleeping core would gain.
+// Longer than the gap between two kernels of one layer, shorter than what a sleeping core would
+// gain.
 constexpr std::chrono::microseconds kSpin{40};
 
 // Returns once `value` differs from `old`.
@@ -43,7 +44,8 @@ ThreadPool::ThreadPool(int threads) {
   } catch (const std::system_error& error) {
     const size_t started = workers_.size();
     Stop();
-    throw core::RuntimeFailure("cannot start thread {} of {}: {}", started + 2, threads, error.what());
+    throw core::RuntimeFailure("cannot start thread {} of {}: {}", started + 2, threads,
+                               error.what());
   }
 }
 

@@ -1,7 +1,8 @@
 // The threads of one rank.
 //
-// The thread that calls Run() is worker 0; a pool of n threads owns n - 1 more. Idle workers spin for some tens of
-// microseconds (kernels follow each other closely) and then sleep, so more threads than cores works, only slower.
+// The thread that calls Run() is worker 0; a pool of n threads owns n - 1 more. Idle workers spin
+// for some tens of microseconds (kernels follow each other closely) and then sleep, so more threads
+// than cores works, only slower.
 #ifndef AUTODIST_DEVICE_THREAD_POOL_H_
 #define AUTODIST_DEVICE_THREAD_POOL_H_
 
@@ -15,11 +16,12 @@
 
 namespace autodist::device {
 
-// Thread-compatible: one thread at a time calls Run() or ParallelFor(), and never from inside the function that runs.
+// Thread-compatible: one thread at a time calls Run() or ParallelFor(), and never from inside the
+// function that runs.
 class ThreadPool {
  public:
-  // Starts threads - 1 workers, which log under the rank of the calling thread. REQUIRES threads >= 1. Throws
-  // core::Error (runtime) when the system refuses another thread.
+  // Starts threads - 1 workers, which log under the rank of the calling thread. REQUIRES threads
+  // >= 1. Throws core::Error (runtime) when the system refuses another thread.
   explicit ThreadPool(int threads);
   ~ThreadPool();  // joins the workers
   ThreadPool(const ThreadPool&) = delete;
@@ -27,16 +29,18 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls function(worker) once on each of the workers [0, threads()) and returns when all have returned; what they
-  // wrote is then visible here. If any throws, one of the exceptions is rethrown after all have ended.
+  // Calls function(worker) once on each of the workers [0, threads()) and returns when all have
+  // returned; what they wrote is then visible here. If any throws, one of the exceptions is
+  // rethrown after all have ended.
   template <typename Function>
   void Run(const Function& function) {
-    RunErased([](const void* context, int worker) { (*static_cast<const Function*>(context))(worker); },
-              &function);
+    RunErased(
+        [](const void* context, int worker) { (*static_cast<const Function*>(context))(worker); },
+        &function);
   }
 
-  // Calls function(begin, end, worker) with the workers' shares of [0, count): contiguous, in worker order, equal but
-  // for one. Workers without a share are not called.
+  // Calls function(begin, end, worker) with the workers' shares of [0, count): contiguous, in
+  // worker order, equal but for one. Workers without a share are not called.
   template <typename Function>
   void ParallelFor(int64_t count, const Function& function) {
     if (threads() == 1 || count <= 1) {
@@ -58,7 +62,8 @@ class ThreadPool {
   void Invoke(int worker);
   void Stop();
 
-  // The caller publishes function_ and context_ by raising round_; workers report by lowering pending_.
+  // The caller publishes function_ and context_ by raising round_; workers report by lowering
+  // pending_.
   Erased function_ = nullptr;
   const void* context_ = nullptr;
   std::mutex failure_mutex_;

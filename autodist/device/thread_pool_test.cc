@@ -20,8 +20,8 @@ TEST(ThreadPoolTest, EveryWorkerRunsOnceAndTheCallerIsWorkerZero) {
   EXPECT_EQ(std::set(ids.begin(), ids.end()).size(), 3u);
 }
 
-// More threads than cores, thousands of rounds, plain (not atomic) memory handed over each way: the run under
-// ThreadSanitizer proves that Run() orders it.
+// More threads than cores, thousands of rounds, plain (not atomic) memory handed over each way: the
+// run under ThreadSanitizer proves that Run() orders it.
 TEST(ThreadPoolTest, RoundsAreOrderedWithManyMoreThreadsThanCores) {
   ThreadPool pool(9);
   std::vector<int64_t> slots(9, 0);
@@ -29,7 +29,8 @@ TEST(ThreadPoolTest, RoundsAreOrderedWithManyMoreThreadsThanCores) {
   for (int round = 1; round <= 2000; ++round) {
     pool.Run([&](int worker) { slots[worker] += round; });
     expected += round;
-    if (round % 500 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));  // let the workers fall asleep
+    if (round % 500 == 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // let the workers fall asleep
     ASSERT_THAT(slots, testing::Each(expected));
   }
 }

@@ -50,7 +50,8 @@ struct MemoryFiles {
   const char* usage;
 };
 
-void LimitMemory(const std::filesystem::path& group, MemoryFiles files, ControlGroupLimits& limits) {
+void LimitMemory(const std::filesystem::path& group, MemoryFiles files,
+                 ControlGroupLimits& limits) {
   const auto limit = ReadUnsigned(group / files.limit);
   const auto usage = ReadUnsigned(group / files.usage);
   if (!limit || !usage) return;
@@ -60,9 +61,11 @@ void LimitMemory(const std::filesystem::path& group, MemoryFiles files, ControlG
   limits.memory_left_bytes = std::min(limits.memory_left_bytes, *limit - std::min(*limit, used));
 }
 
-void LimitCores(std::optional<uint64_t> quota_us, std::optional<uint64_t> period_us, ControlGroupLimits& limits) {
+void LimitCores(std::optional<uint64_t> quota_us, std::optional<uint64_t> period_us,
+                ControlGroupLimits& limits) {
   if (!quota_us || !period_us || *period_us == 0) return;
-  limits.cores = std::min(limits.cores, static_cast<double>(*quota_us) / static_cast<double>(*period_us));
+  limits.cores =
+      std::min(limits.cores, static_cast<double>(*quota_us) / static_cast<double>(*period_us));
 }
 
 // Version 2: "cpu.max" holds "<quota or max> <period>".
@@ -71,7 +74,8 @@ void LimitUnified(const std::filesystem::path& group, ControlGroupLimits& limits
   if (const auto text = ReadSmallFile(group / "cpu.max")) {
     const size_t space = text->find(' ');
     if (space != std::string::npos) {
-      LimitCores(ParseUnsigned(*text), ParseUnsigned(std::string_view(*text).substr(space + 1)), limits);
+      LimitCores(ParseUnsigned(*text), ParseUnsigned(std::string_view(*text).substr(space + 1)),
+                 limits);
     }
   }
 }
@@ -85,9 +89,11 @@ bool Contains(std::string_view comma_list, std::string_view word) {
   return false;
 }
 
-// One line of /proc/self/cgroup is "<hierarchy>:<controllers>:<path>"; version 2 has no controllers. Inside a
-// container the path may lie outside of the mount: then only the mount's root is read.
-void LimitByLine(std::string_view line, const std::filesystem::path& mount, ControlGroupLimits& limits) {
+// One line of /proc/self/cgroup is "<hierarchy>:<controllers>:<path>"; version 2 has no
+// controllers. Inside a container the path may lie outside of the mount: then only the mount's root
+// is read.
+void LimitByLine(std::string_view line, const std::filesystem::path& mount,
+                 ControlGroupLimits& limits) {
   const size_t first = line.find(':');
   const size_t second = first == line.npos ? line.npos : line.find(':', first + 1);
   if (second == line.npos) return;
@@ -99,11 +105,13 @@ void LimitByLine(std::string_view line, const std::filesystem::path& mount, Cont
       LimitUnified(mount / "unified" / group, limits);
     }
     if (Contains(controllers, "memory")) {
-      LimitMemory(mount / "memory" / group, {"memory.limit_in_bytes", "memory.usage_in_bytes"}, limits);
+      LimitMemory(mount / "memory" / group, {"memory.limit_in_bytes", "memory.usage_in_bytes"},
+                  limits);
     }
     if (Contains(controllers, "cpu")) {
       const auto folder = mount / "cpu" / group;
-      LimitCores(ReadUnsigned(folder / "cpu.cfs_quota_us"), ReadUnsigned(folder / "cpu.cfs_period_us"), limits);
+      LimitCores(ReadUnsigned(folder / "cpu.cfs_quota_us"),
+                 ReadUnsigned(folder / "cpu.cfs_period_us"), limits);
     }
     if (group.empty()) return;
   }
@@ -116,7 +124,8 @@ ControlGroupLimits OwnLimits() {
 
 }  // namespace
 
-ControlGroupLimits ReadControlGroupLimits(std::string_view membership, const std::filesystem::path& mount) {
+ControlGroupLimits ReadControlGroupLimits(std::string_view membership,
+                                          const std::filesystem::path& mount) {
   ControlGroupLimits limits;
   for (size_t begin = 0; begin < membership.size();) {
     const size_t end = std::min(membership.find('\n', begin), membership.size());
@@ -129,15 +138,18 @@ ControlGroupLimits ReadControlGroupLimits(std::string_view membership, const std
 int UsableCores() {
   cpu_set_t mask;
   CPU_ZERO(&mask);
-  // Fails on hosts with more than 1024 CPUs, where the mask does not fit: then 1024 of them are enough.
-  const int allowed = sched_getaffinity(0, sizeof(mask), &mask) == 0 ? CPU_COUNT(&mask) : CPU_SETSIZE;
+  // Fails on hosts with more than 1024 CPUs, where the mask does not fit: then 1024 of them are
+  // enough.
+  const int allowed =
+      sched_getaffinity(0, sizeof(mask), &mask) == 0 ? CPU_COUNT(&mask) : CPU_SETSIZE;
   return std::max(1, static_cast<int>(std::min(static_cast<double>(allowed), OwnLimits().cores)));
 }
 
 uint64_t AvailableMemoryBytes() {
   const auto meminfo = ReadSmallFile("/proc/meminfo");
   const auto available_kib = meminfo ? FindValue(*meminfo, "MemAvailable") : std::nullopt;
-  const uint64_t host = available_kib ? *available_kib * 1024 : std::numeric_limits<uint64_t>::max();
+  const uint64_t host =
+      available_kib ? *available_kib * 1024 : std::numeric_limits<uint64_t>::max();
   return std::min(host, OwnLimits().memory_left_bytes);
 }
 

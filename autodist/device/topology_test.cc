@@ -17,7 +17,8 @@ using testing::HasSubstr;
 class ControlGroupTest : public testing::Test {
  protected:
   ControlGroupTest()
-      : mount_(std::filesystem::path(testing::TempDir()) / ("control_groups_" + std::to_string(getpid()))) {}
+      : mount_(std::filesystem::path(testing::TempDir()) /
+               ("control_groups_" + std::to_string(getpid()))) {}
   ~ControlGroupTest() override { std::filesystem::remove_all(mount_); }
 
   void Write(const std::string& name, const std::string& text) {
@@ -49,7 +50,8 @@ TEST_F(ControlGroupTest, Version1HasOneTreePerController) {
   Write("cpu/b/cpu.cfs_period_us", "100000\n");
   Write("cpu/cpu.cfs_quota_us", "-1\n");
   Write("cpu/cpu.cfs_period_us", "100000\n");
-  const ControlGroupLimits limits = ReadControlGroupLimits("4:memory:/a\n3:cpuset:/\n2:cpuacct,cpu:/b\n0::/\n", mount_);
+  const ControlGroupLimits limits =
+      ReadControlGroupLimits("4:memory:/a\n3:cpuset:/\n2:cpuacct,cpu:/b\n0::/\n", mount_);
   EXPECT_EQ(limits.cores, 0.5);
   EXPECT_EQ(limits.memory_left_bytes, 0u);  // over its limit already
 }

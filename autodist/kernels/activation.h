@@ -18,7 +18,8 @@ enum class ActivationKind : uint8_t {
 };
 
 // y = act(x). Shapes: x, y [T, D], row strides free. Dtypes: x f32; y f32 or bf16. y may be x.
-void Activate(device::Stream& stream, ActivationKind kind, core::ConstTensorView x_TD, core::TensorView y_TD);
+void Activate(device::Stream& stream, ActivationKind kind, core::ConstTensorView x_TD,
+              core::TensorView y_TD);
 
 // y = act(gate) * up. Shapes and dtypes as above; y may be gate or up.
 void ActivateGated(device::Stream& stream, ActivationKind kind, core::ConstTensorView gate_TD,

@@ -11,9 +11,10 @@
 
 namespace autodist::kernels {
 
-// One page holds the keys, or the values, of page_tokens neighbouring positions of one sequence in one layer.
-//   keys:    [kv_heads][head_dim][page_tokens]   transposed, so that scores are computed over tokens in vectors
-//   values:  [kv_heads][page_tokens][head_dim]
+// One page holds the keys, or the values, of page_tokens neighbouring positions of one sequence in
+// one layer.
+//   keys:    [kv_heads][head_dim][page_tokens]   transposed, so that scores are computed over
+//   tokens in vectors values:  [kv_heads][page_tokens][head_dim]
 // REQUIRES dtype f32 or bf16, page_tokens a multiple of 16, kv_heads and head_dim >= 1.
 struct KvPageLayout {
   core::DType dtype = core::DType::kF32;
@@ -27,9 +28,9 @@ struct KvPageLayout {
   }
 };
 
-// A run of consecutive positions of one sequence, and where its cache lies. Row `row + i` of the activations is
-// position `first_position + i`, for i in [0, tokens). Position p lies in page p / page_tokens. Pages wholly before
-// what a sliding window can see are never read and may be null.
+// A run of consecutive positions of one sequence, and where its cache lies. Row `row + i` of the
+// activations is position `first_position + i`, for i in [0, tokens). Position p lies in page p /
+// page_tokens. Pages wholly before what a sliding window can see are never read and may be null.
 struct KvSequence {
   int64_t row = 0;
   int64_t tokens = 0;
@@ -38,25 +39,28 @@ struct KvSequence {
   std::span<void* const> v_pages;
 };
 
-// Stores k and v [T, kv_heads * head_dim] (f32, row strides free) at their positions, converted to the cache's dtype.
-// Different sequences must not share the pages written to.
+// Stores k and v [T, kv_heads * head_dim] (f32, row strides free) at their positions, converted to
+// the cache's dtype. Different sequences must not share the pages written to.
 void KvWrite(device::Stream& stream, core::ConstTensorView k_TD, core::ConstTensorView v_TD,
              std::span<const KvSequence> sequences, const KvPageLayout& layout);
 
 struct AttentionOptions {
-  float scale = 1.0f;                      // of the scores; usually 1 / sqrt(head_dim)
-  int64_t sliding_window = 0;              // a query sees this many positions, itself included; 0: all before it
-  std::span<const int32_t> kv_head_of_q;   // for each q head of this rank its kv head in the pages
+  float scale = 1.0f;  // of the scores; usually 1 / sqrt(head_dim)
+  int64_t sliding_window =
+      0;  // a query sees this many positions, itself included; 0: all before it
+  std::span<const int32_t> kv_head_of_q;  // for each q head of this rank its kv head in the pages
 };
 
 // out = softmax(scale * q * K^T) * V for each q head; query at position p sees the keys in
-// (p - sliding_window, p]. All positions up to the query's own must be in the cache: KvWrite comes first.
-// Shapes: q, out [T, q_heads * head_dim], row strides free; q_heads = kv_head_of_q.size(). Rows outside of all
-// sequences are left alone. Dtypes: q f32; out f32 or bf16; scores, softmax and sums in f32. out may be q.
-// Bits: a row's result depends on its q, its position and the cache alone: not on the threads, nor on how many rows or
-// sequences are in the call. A prompt computed in chunks gives the bits of the whole.
-void Attention(device::Stream& stream, core::ConstTensorView q_TD, std::span<const KvSequence> sequences,
-               const KvPageLayout& layout, const AttentionOptions& options, core::TensorView out_TD);
+// (p - sliding_window, p]. All positions up to the query's own must be in the cache: KvWrite comes
+// first. Shapes: q, out [T, q_heads * head_dim], row strides free; q_heads = kv_head_of_q.size().
+// Rows outside of all sequences are left alone. Dtypes: q f32; out f32 or bf16; scores, softmax and
+// sums in f32. out may be q. Bits: a row's result depends on its q, its position and the cache
+// alone: not on the threads, nor on how many rows or sequences are in the call. A prompt computed
+// in chunks gives the bits of the whole.
+void Attention(device::Stream& stream, core::ConstTensorView q_TD,
+               std::span<const KvSequence> sequences, const KvPageLayout& layout,
+               const AttentionOptions& options, core::TensorView out_TD);
 
 }  // namespace autodist::kernels
 

@@ -1,8 +1,8 @@
 // Linear layers over weights that were packed once: y = x * W^T (+ bias).
 //
-// Shape letters of this folder: M rows of activations, N outputs, K inputs; T tokens, D width, V vocabulary.
-// All kernels run on the stream's threads and have finished when they return; a mismatch of the shapes and dtypes that
-// a header REQUIRES aborts (a bug of ours).
+// Shape letters of this folder: M rows of activations, N outputs, K inputs; T tokens, D width, V
+// vocabulary. All kernels run on the stream's threads and have finished when they return; a
+// mismatch of the shapes and dtypes that a header REQUIRES aborts (a bug of ours).
 #ifndef AUTODIST_KERNELS_MATMUL_H_
 #define AUTODIST_KERNELS_MATMUL_H_
 
@@ -16,17 +16,18 @@ namespace autodist::kernels {
 
 // The packed form of W [N, K], also the form that the shard cache stores.
 //
-// N is cut into blocks of 64 outputs, each one contiguous stream, so that threads split N at block borders and a
-// matrix-vector product reads memory strictly forward:
+// N is cut into blocks of 64 outputs, each one contiguous stream, so that threads split N at block
+// borders and a matrix-vector product reads memory strictly forward:
 //   f32:   [N / 64][K][64]
-//   bf16:  [N / 64][K / 2][64][2], K rounded up to 32: pairs of inputs lie together, as the CPU's dot products want
+//   bf16:  [N / 64][K / 2][64][2], K rounded up to 32: pairs of inputs lie together, as the CPU's
+//   dot products want
 // Outputs beyond N and inputs beyond K are zero. The same on every instruction set.
 struct PackedLayout {
   static constexpr int64_t kBlock = 64;  // outputs of one block
 
   PackedLayout() = default;
-  // REQUIRES dtype f32 or bf16; n, k >= 0.
-  PackedLayout(core::DType dtype, int64_t n, int64_t k);
+  // REQUIRES weight_dtype f32 or bf16; outputs, inputs >= 0.
+  PackedLayout(core::DType weight_dtype, int64_t outputs, int64_t inputs);
 
   core::DType dtype = core::DType::kF32;
   int64_t n = 0;
@@ -34,7 +35,9 @@ struct PackedLayout {
 
   int64_t blocks() const { return (n + kBlock - 1) / kBlock; }
   int64_t padded_k() const { return dtype == core::DType::kBF16 ? (k + 31) / 32 * 32 : k; }
-  size_t block_bytes() const { return static_cast<size_t>(kBlock * padded_k()) * core::SizeOf(dtype); }
+  size_t block_bytes() const {
+    return static_cast<size_t>(kBlock * padded_k()) * core::SizeOf(dtype);
+  }
   size_t bytes() const { return static_cast<size_t>(blocks()) * block_bytes(); }
   // Where W[output, input] lies, in elements from the start.
   int64_t Index(int64_t output, int64_t input) const;
@@ -46,23 +49,25 @@ struct PackedWeight {
   const void* data = nullptr;
 };
 
-// Packs a piece of W into `packed` (layout.bytes(), aligned to 64, all zero before the first piece: device::Buffer is).
-// The piece starts at W[first_n, first_k]; pieces must not overlap and may come in any order. Source dtypes: f32,
-// bf16, f16; converted to the layout's, rounding to nearest even. The row stride of the source is free.
-void PackRows(device::Stream& stream, core::ConstTensorView piece_NK, const PackedLayout& layout, int64_t first_n,
-              int64_t first_k, void* packed);
+// Packs a piece of W into `packed` (layout.bytes(), aligned to 64, all zero before the first piece:
+// device::Buffer is). The piece starts at W[first_n, first_k]; pieces must not overlap and may come
+// in any order. Source dtypes: f32, bf16, f16; converted to the layout's, rounding to nearest even.
+// The row stride of the source is free.
+void PackRows(device::Stream& stream, core::ConstTensorView piece_NK, const PackedLayout& layout,
+              int64_t first_n, int64_t first_k, void* packed);
 // The same for a source that is stored transposed, as GPT-2's Conv1D is.
 void PackColumns(device::Stream& stream, core::ConstTensorView piece_KN, const PackedLayout& layout,
                  int64_t first_n, int64_t first_k, void* packed);
 
 // y = x * W^T + bias, or with `accumulate` y += x * W^T + bias.
-// Shapes: x [M, K], y [M, N], bias [1, N] or empty (a default view). M may be 0. Row strides of x and y are free.
-// Dtypes: x as the weight (f32 or bf16), y and bias f32; products are summed in f32. y overlaps neither x nor bias.
-// Bits: an element is one fixed chain of sums over K, whatever the number of threads, N, and the strides. With f32
-// weights it does not depend on M or on the other rows either. With bf16 weights Isa::kAmx computes M >= 8 on tiles,
-// which sum in another order than M < 8 does; within each of the two ranges the other rows do not matter.
-void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeight& weight, core::TensorView y_MN,
-            core::ConstTensorView bias_N = {}, bool accumulate = false);
+// Shapes: x [M, K], y [M, N], bias [1, N] or empty (a default view). M may be 0. Row strides of x
+// and y are free. Dtypes: x as the weight (f32 or bf16), y and bias f32; products are summed in
+// f32. y overlaps neither x nor bias. Bits: an element is one fixed chain of sums over K, whatever
+// the number of threads, N, and the strides. With f32 weights it does not depend on M or on the
+// other rows either. With bf16 weights Isa::kAmx computes M >= 8 on tiles, which sum in another
+// order than M < 8 does; within each of the two ranges the other rows do not matter.
+void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeight& weight,
+            core::TensorView y_MN, core::ConstTensorView bias_N = {}, bool accumulate = false);
 
 }  // namespace autodist::kernels
 

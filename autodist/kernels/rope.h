@@ -1,5 +1,6 @@
-// Rotary position embedding, half pairing (as HuggingFace stores its weights): within a head, element j turns with
-// element j + R / 2, where R <= head_dim is the rotary dim; elements from R on stay as they are.
+// Rotary position embedding, half pairing (as HuggingFace stores its weights): within a head,
+// element j turns with element j + R / 2, where R <= head_dim is the rotary dim; elements from R on
+// stay as they are.
 #ifndef AUTODIST_KERNELS_ROPE_H_
 #define AUTODIST_KERNELS_ROPE_H_
 
@@ -20,13 +21,15 @@ struct RopeTable {
   std::vector<float> sin;
 };
 
-// angle[p][j] = p * inverse_frequency[j], the product rounded to f32 as the transformers library does.
-RopeTable MakeRopeTable(std::span<const float> inverse_frequency, float attention_factor, int64_t positions);
+// angle[p][j] = p * inverse_frequency[j], the product rounded to f32 as the transformers library
+// does.
+RopeTable MakeRopeTable(std::span<const float> inverse_frequency, float attention_factor,
+                        int64_t positions);
 
-// Turns each head of each row in place. Shapes: x [T, heads * head_dim], f32, row stride free; position[T] in
-// [0, table.positions). REQUIRES table.rotary_dim <= head_dim.
-void Rope(device::Stream& stream, std::span<const int32_t> position_T, const RopeTable& table, int64_t head_dim,
-          core::TensorView x_TD);
+// Turns each head of each row in place. Shapes: x [T, heads * head_dim], f32, row stride free;
+// position[T] in [0, table.positions). REQUIRES table.rotary_dim <= head_dim.
+void Rope(device::Stream& stream, std::span<const int32_t> position_T, const RopeTable& table,
+          int64_t head_dim, core::TensorView x_TD);
 
 }  // namespace autodist::kernels
 

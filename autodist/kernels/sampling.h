@@ -16,21 +16,23 @@ struct ValueIndex {
   int64_t index = 0;
 };
 
-// The largest value of each row and where it stands; of equal ones the smallest index. NaN counts as -infinity.
-// Shapes: x [T, V] f32, V >= 1, row stride free; best[T].
+// The largest value of each row and where it stands; of equal ones the smallest index. NaN counts
+// as -infinity. Shapes: x [T, V] f32, V >= 1, row stride free; best[T].
 void Argmax(device::Stream& stream, core::ConstTensorView x_TV, std::span<ValueIndex> best_T);
 
-// The min(count, V) largest values of one row in descending order; equal values by ascending index. NaN counts as
-// -infinity. Shapes: x [1, V] f32.
+// The min(count, V) largest values of one row in descending order; equal values by ascending index.
+// NaN counts as -infinity. Shapes: x [1, V] f32.
 std::vector<ValueIndex> TopK(device::Stream& stream, core::ConstTensorView x_V, int64_t count);
 
-// max(x), and the sum of exp(scale * (x - max)): log-sum-exp(scale * x) = scale * max + log(sum). Sums of several
-// ranks' parts combine by rescaling to the common maximum. Shapes: x [1, V] f32, V >= 1.
+// max(x), and the sum of exp(scale * (x - max)): log-sum-exp(scale * x) = scale * max + log(sum).
+// Sums of several ranks' parts combine by rescaling to the common maximum. Shapes: x [1, V] f32, V
+// >= 1.
 struct SoftmaxDenominator {
   float max = 0;
   double sum = 0;
 };
-SoftmaxDenominator ComputeSoftmaxDenominator(device::Stream& stream, core::ConstTensorView x_V, float scale);
+SoftmaxDenominator ComputeSoftmaxDenominator(device::Stream& stream, core::ConstTensorView x_V,
+                                             float scale);
 
 }  // namespace autodist::kernels
 

@@ -1,0 +1,215 @@
+#include "autodist/kernels/attention.h"
+
+#include <memory>
+
+#include "autodist/kernels/reference/reference.h"
+#include "autodist/kernels/testing.h"
+
+namespace autodist::kernels {
+namespace {
+
+using core::DType;
+
+// The pages of one sequence, filled by KvWrite.
+class Cache {
+ public:
+  Cache(const KvPageLayout& layout, int64_t tokens) {
+    for (int64_t page = 0; page * layout.page_tokens < tokens; ++page) {
+      for (std::vector<void*>* pages : {&k_pages_, &v_pages_}) {
+        memory_.emplace_back(layout.page_bytes());
+        std::fill_n(memory_.back().as<uint8_t>(), layout.page_bytes(),
+                    uint8_t{0xff});  // NaN: reading it shows
+        pages->push_back(memory_.back().data());
+      }
+    }
+  }
+  KvSequence Sequence(int64_t row, int64_t tokens, int64_t first_position) const {
+    return {row, tokens, first_position, k_pages_, v_pages_};
+  }
+  void DropPagesBefore(size_t page) {
+    std::fill_n(k_pages_.begin(), page, nullptr);
+    std::fill_n(v_pages_.begin(), page, nullptr);
+  }
+
+ private:
+  std::vector<device::Buffer> memory_;
+  std::vector<void*> k_pages_;
+  std::vector<void*> v_pages_;
+};
+
+// q, k and v of one sequence, and what attention must give.
+struct Problem {
+  Problem(const KvPageLayout& page_layout, std::vector<int32_t> heads, int64_t tokens_,
+          int64_t window_)
+      : layout(page_layout),
+        kv_head_of_q(std::move(heads)),
+        tokens(tokens_),
+        window(window_),
+        scale(1.0f / std::sqrt(static_cast<float>(page_layout.head_dim))),
+        q(TestMatrix(DType::kF32, tokens, q_heads() * layout.head_dim, 1, 3).Randomize(1, 4.0)),
+        k(TestMatrix(DType::kF32, tokens, layout.kv_heads * layout.head_dim, 2, 1).Randomize(2)),
+        v(TestMatrix(DType::kF32, tokens, layout.kv_heads * layout.head_dim, 3, 2).Randomize(3)) {}
+
+  int64_t q_heads() const { return static_cast<int64_t>(kv_head_of_q.size()); }
+  AttentionOptions options() const { return {scale, window, kv_head_of_q}; }
+
+  // Column block of one head, in the cache's precision.
+  std::vector<double> Head(const TestMatrix& x, int64_t head, bool rounded) const {
+    std::vector<double> values;
+    for (int64_t token = 0; token < tokens; ++token) {
+      for (int64_t i = 0; i < layout.head_dim; ++i) {
+        const double value = x.at(token, head * layout.head_dim + i);
+        values.push_back(rounded && layout.dtype == DType::kBF16
+                             ? core::ToFloat(core::ToBFloat16(static_cast<float>(value)))
+                             : value);
+      }
+    }
+    return values;
+  }
+
+  std::vector<double> Expected() const {
+    std::vector<double> out(static_cast<size_t>(tokens * q_heads() * layout.head_dim));
+    const int64_t dim = layout.head_dim;
+    for (int64_t head = 0; head < q_heads(); ++head) {
+      const std::vector<double> queries = Head(q, head, false);
+      const std::vector<double> keys = Head(k, kv_head_of_q[head], true),
+                                values = Head(v, kv_head_of_q[head], true);
+      for (int64_t token = 0; token < tokens; ++token) {
+        const int64_t first = window > 0 ? std::max<int64_t>(0, token - window + 1) : 0;
+        const auto result = reference::Attend(std::span(queries).subspan(token * dim, dim), keys,
+                                              values, first, token + 1, scale);
+        std::copy(result.begin(), result.end(), out.begin() + (token * q_heads() + head) * dim);
+      }
+    }
+    return out;
+  }
+
+  KvPageLayout layout;
+  std::vector<int32_t> kv_head_of_q;
+  int64_t tokens;
+  int64_t window;
+  float scale;
+  TestMatrix q, k, v;
+};
+
+class AttentionTest : public IsaTest {};
+AUTODIST_FOR_EVERY_ISA(AttentionTest);
+
+// |score| < 4 sqrt(dim) <= 46: an error of some eps * 46 in it is as much relative error in its
+// weight; |v| <= 1.
+constexpr double kTolerance = 64 * 0x1p-23;
+
+TEST_P(AttentionTest, EqualsTheReference) {
+  struct Shape {
+    int64_t head_dim, page_tokens, tokens, window;
+    std::vector<int32_t> kv_head_of_q;
+  };
+  const Shape shapes[] = {
+      {64, 64, 1, 0, {0}},
+      {8, 64, 100, 0, {0, 0, 1}},
+      {10, 16, 70, 0, {0, 1, 2}},
+      {12, 48, 131, 0, {1, 0, 0, 1, 1}},  // uneven and unordered
+      {16, 32, 65, 7, {0, 1}},
+      {17, 128, 200, 100, {0, 0}},
+      {64, 64, 130, 64, {0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1}},
+      {80, 64, 66, 1, {0}},
+      {128, 64, 67, 0, {0, 0}},
+  };
+  for (const DType cache_dtype : {DType::kF32, DType::kBF16}) {
+    for (const DType out_dtype : {DType::kF32, DType::kBF16}) {
+      for (const Shape& shape : shapes) {
+        SCOPED_TRACE(testing::Message()
+                     << "head_dim " << shape.head_dim << " tokens " << shape.tokens);
+        const KvPageLayout layout{cache_dtype, 3, shape.page_tokens, shape.head_dim};
+        const Problem problem(layout, shape.kv_head_of_q, shape.tokens, shape.window);
+        const Cache cache(layout, shape.tokens);
+        const KvSequence sequence = cache.Sequence(0, shape.tokens, 0);
+        KvWrite(stream_, problem.k.view(), problem.v.view(), {&sequence, 1}, layout);
+        const TestMatrix out(out_dtype, shape.tokens, problem.q.view().cols(), 1, 2);
+        Attention(stream_, problem.q.view(), {&sequence, 1}, layout, problem.options(), out.view());
+        ExpectNear(out, problem.Expected(), kTolerance);
+      }
+    }
+  }
+}
+
+// The promise that chunked prefill, pipelines and batches build on.
+TEST_P(AttentionTest, ARowHasTheSameBitsHoweverThePromptIsCut) {
+  for (const int64_t window : {0, 33}) {
+    const KvPageLayout layout{DType::kBF16, 2, 64, 24};
+    const Problem problem(layout, {0, 0, 0, 1}, 150, window);
+    const int64_t width = problem.q.view().cols();
+    const TestMatrix whole(DType::kF32, 150, width), parts(DType::kF32, 150, width);
+    const Cache whole_cache(layout, 150), parts_cache(layout, 150);
+    const KvSequence all = whole_cache.Sequence(0, 150, 0);
+    KvWrite(stream_, problem.k.view(), problem.v.view(), {&all, 1}, layout);
+    Attention(stream_, problem.q.view(), {&all, 1}, layout, problem.options(), whole.view());
+
+    device::ThreadPool pool(3);
+    device::Stream threads(pool, GetParam());
+    const int64_t cuts[] = {0, 1, 2, 40, 64, 101, 149, 150};
+    for (size_t i = 0; i + 1 < std::size(cuts); ++i) {
+      const KvSequence part = parts_cache.Sequence(cuts[i], cuts[i + 1] - cuts[i], cuts[i]);
+      KvWrite(threads, problem.k.view(), problem.v.view(), {&part, 1}, layout);
+      Attention(threads, problem.q.view(), {&part, 1}, layout, problem.options(), parts.view());
+    }
+    EXPECT_EQ(parts.values(), whole.values());
+  }
+}
+
+TEST_P(AttentionTest, SequencesOfABatchDoNotMeet) {
+  const KvPageLayout layout{DType::kF32, 1, 16, 8};
+  const Problem problem(layout, {0, 0}, 60, 0);
+  // Rows 0 to 29 are one sequence at positions 0.., rows 35 to 39 another, behind 25 cached
+  // positions. Rows 30 to 34 and 40.. belong to nobody.
+  const Cache first(layout, 30), second(layout, 30);
+  const KvSequence earlier = second.Sequence(10, 25, 0);
+  KvWrite(stream_, problem.k.view(), problem.v.view(), {&earlier, 1}, layout);
+  const KvSequence batch[] = {first.Sequence(0, 30, 0), second.Sequence(35, 5, 25)};
+  KvWrite(stream_, problem.k.view(), problem.v.view(), batch, layout);
+  const TestMatrix out = TestMatrix(DType::kF32, 60, 16).Randomize(9);
+  const std::vector<double> before = out.values();
+  Attention(stream_, problem.q.view(), batch, layout, problem.options(), out.view());
+
+  // Rows 10 to 39 hold the second sequence's positions 0 to 29.
+  const auto expect_rows = [&](int64_t first_row, int64_t count, int64_t row_of_position_0) {
+    for (int64_t row = first_row; row < first_row + count; ++row) {
+      for (int64_t head = 0; head < 2; ++head) {
+        const auto slice = [&](const TestMatrix& x) {
+          const std::vector<double> all = problem.Head(x, 0, false);
+          return std::vector<double>(all.begin() + row_of_position_0 * 8, all.end());
+        };
+        const std::vector<double> queries = problem.Head(problem.q, head, false);
+        const std::vector<double> expected =
+            reference::Attend(std::span(queries).subspan(row * 8, 8), slice(problem.k),
+                              slice(problem.v), 0, row - row_of_position_0 + 1, problem.scale);
+        for (int64_t i = 0; i < 8; ++i)
+          EXPECT_NEAR(out.at(row, head * 8 + i), expected[i], kTolerance);
+      }
+    }
+  };
+  expect_rows(0, 30, 0);
+  expect_rows(35, 5, 10);
+  for (const int64_t row : {30, 34, 40, 59}) {
+    EXPECT_EQ(out.Row(row),
+              std::vector<double>(before.begin() + row * 16, before.begin() + (row + 1) * 16));
+  }
+}
+
+TEST_P(AttentionTest, PagesThatTheWindowHasLeftMayBeGone) {
+  const KvPageLayout layout{DType::kF32, 1, 16, 8};
+  const Problem problem(layout, {0}, 100, 20);
+  Cache cache(layout, 100);
+  const KvSequence all = cache.Sequence(0, 100, 0);
+  KvWrite(stream_, problem.k.view(), problem.v.view(), {&all, 1}, layout);
+  cache.DropPagesBefore(5);  // position 99 sees 80 to 99
+  const KvSequence last = cache.Sequence(0, 1, 99);
+  const TestMatrix out(DType::kF32, 1, 8);
+  Attention(stream_, problem.q.view().Rows(99, 1), {&last, 1}, layout, problem.options(),
+            out.view());
+  const std::vector<double> expected = problem.Expected();
+  ExpectNear(out, {expected.end() - 8, expected.end()}, kTolerance);
+}
+
+}  // namespace
+}  // namespace autodist::kernels

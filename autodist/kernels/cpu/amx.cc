@@ -1,0 +1,36 @@
+// Products of bf16 matrices on the tile registers of AMX. What the region needs of the standard
+// library is included before it: see avx2.cc.
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "autodist/kernels/cpu/kernel_table.h"
+#include "autodist/kernels/matmul.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,f16c")
+namespace autodist::kernels::cpu {
+namespace {
+#include "autodist/kernels/cpu/vec_avx512-inl.h"
+// The bodies, in the order of their use.
+#include "autodist/kernels/cpu/gemm-inl.h"
+#include "autodist/kernels/cpu/math-inl.h"
+#include "autodist/kernels/cpu/rows-inl.h"
+#include "autodist/kernels/cpu/tiles-inl.h"
+}  // namespace
+}  // namespace autodist::kernels::cpu
+#pragma GCC pop_options
+
+namespace autodist::kernels::cpu {
+
+const KernelTable& AmxTable() {
+  static const KernelTable kTable = [] {
+    KernelTable table = Avx512Bf16Table();
+    table.linear_bf16_tiles = LinearTiles;
+    return table;
+  }();
+  return kTable;
+}
+
+}  // namespace autodist::kernels::cpu

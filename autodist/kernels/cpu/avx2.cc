@@ -1,0 +1,46 @@
+// Kernels for AVX2, FMA and F16C. Everything that the region needs of the standard library is
+// included before it: what is first seen inside would be compiled for AVX2 and could be picked by
+// the linker for the whole program.
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "autodist/kernels/cpu/kernel_table.h"
+#include "autodist/kernels/matmul.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
+namespace autodist::kernels::cpu {
+namespace {
+#include "autodist/kernels/cpu/vec_avx2-inl.h"
+// The bodies, in the order of their use.
+#include "autodist/kernels/cpu/attention-inl.h"
+#include "autodist/kernels/cpu/gemm-inl.h"
+#include "autodist/kernels/cpu/math-inl.h"
+#include "autodist/kernels/cpu/rows-inl.h"
+}  // namespace
+}  // namespace autodist::kernels::cpu
+#pragma GCC pop_options
+
+namespace autodist::kernels::cpu {
+
+const KernelTable& Avx2Table() {
+  static constexpr KernelTable kTable = {
+      .add = AddRow,
+      .scale = ScaleRow,
+      .convert = ConvertRow,
+      .rms_norm = RmsNormRow,
+      .layer_norm = LayerNormRow,
+      .rope = RopeRow,
+      .activate = ActivateRow,
+      .max = MaxOfRow,
+      .sum_exp = SumExpOfRow,
+      .linear_f32 = LinearRows<float, RowOperand<float>>,
+      .linear_bf16 = LinearRows<core::BFloat16, WidenedPairOperand>,
+      .linear_bf16_tiles = nullptr,
+      .attention = AttentionRows};
+  return kTable;
+}
+
+}  // namespace autodist::kernels::cpu

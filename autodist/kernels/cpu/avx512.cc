@@ -1,0 +1,45 @@
+// Kernels for AVX-512. What the region needs of the standard library is included before it: see
+// avx2.cc.
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "autodist/kernels/cpu/kernel_table.h"
+#include "autodist/kernels/matmul.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,f16c")
+namespace autodist::kernels::cpu {
+namespace {
+#include "autodist/kernels/cpu/vec_avx512-inl.h"
+// The bodies, in the order of their use.
+#include "autodist/kernels/cpu/attention-inl.h"
+#include "autodist/kernels/cpu/gemm-inl.h"
+#include "autodist/kernels/cpu/math-inl.h"
+#include "autodist/kernels/cpu/rows-inl.h"
+}  // namespace
+}  // namespace autodist::kernels::cpu
+#pragma GCC pop_options
+
+namespace autodist::kernels::cpu {
+
+const KernelTable& Avx512Table() {
+  static constexpr KernelTable kTable = {
+      .add = AddRow,
+      .scale = ScaleRow,
+      .convert = ConvertRow,
+      .rms_norm = RmsNormRow,
+      .layer_norm = LayerNormRow,
+      .rope = RopeRow,
+      .activate = ActivateRow,
+      .max = MaxOfRow,
+      .sum_exp = SumExpOfRow,
+      .linear_f32 = LinearRows<float, RowOperand<float>>,
+      .linear_bf16 = LinearRows<core::BFloat16, WidenedPairOperand>,
+      .linear_bf16_tiles = nullptr,
+      .attention = AttentionRows};
+  return kTable;
+}
+
+}  // namespace autodist::kernels::cpu

@@ -1,0 +1,72 @@
+#include "autodist/kernels/embedding.h"
+
+#include <algorithm>
+
+#include "autodist/kernels/cpu/kernel_table.h"
+#include "autodist/kernels/rows.h"
+
+namespace autodist::kernels {
+namespace {
+
+using core::DType;
+
+// copy(row of the table, y row) for each id that the table holds; zeros for the others.
+template <typename Copy>
+void ForEachId(device::Stream& stream, std::span<const int32_t> ids_T, int64_t first_id,
+               int64_t held, core::TensorView y_TD, const Copy& copy) {
+  AUTODIST_CHECK_EQ(static_cast<int64_t>(ids_T.size()), y_TD.rows());
+  ForEachRow(stream, y_TD, [&](int64_t row) {
+    float* const y = y_TD.row<float>(row);
+    const int64_t index = ids_T[static_cast<size_t>(row)] - first_id;
+    if (index < 0 || index >= held) {
+      std::fill_n(y, y_TD.cols(), 0.0f);
+    } else {
+      copy(index, y);
+    }
+  });
+}
+
+}  // namespace
+
+void Embed(device::Stream& stream, std::span<const int32_t> ids_T, int64_t first_id,
+           core::ConstTensorView table_VD, core::TensorView y_TD) {
+  AUTODIST_CHECK_EQ(table_VD.cols(), y_TD.cols());
+  const cpu::KernelTable& kernels = cpu::TableFor(stream.isa());
+  ForEachId(stream, ids_T, first_id, table_VD.rows(), y_TD, [&](int64_t index, float* y) {
+    kernels.convert(table_VD.dtype(), table_VD.Rows(index, 1).data(), DType::kF32, y, y_TD.cols());
+  });
+}
+
+void Embed(device::Stream& stream, std::span<const int32_t> ids_T, int64_t first_id,
+           const PackedWeight& table_VD, core::TensorView y_TD) {
+  const PackedLayout& layout = table_VD.layout;
+  AUTODIST_CHECK_EQ(layout.k, y_TD.cols());
+  ForEachId(stream, ids_T, first_id, layout.n, y_TD, [&](int64_t index, float* y) {
+    if (layout.dtype == DType::kF32) {
+      const auto* const packed = static_cast<const float*>(table_VD.data);
+      for (int64_t k = 0; k < layout.k; ++k) y[k] = packed[layout.Index(index, k)];
+    } else {
+      const auto* const packed = static_cast<const core::BFloat16*>(table_VD.data);
+      for (int64_t k = 0; k < layout.k; ++k) y[k] = core::ToFloat(packed[layout.Index(index, k)]);
+    }
+  });
+}
+
+void AddRows(device::Stream& stream, std::span<const int32_t> rows_T,
+             core::ConstTensorView table_PD, core::TensorView y_TD) {
+  AUTODIST_CHECK_EQ(static_cast<int64_t>(rows_T.size()), y_TD.rows());
+  AUTODIST_CHECK_EQ(table_PD.cols(), y_TD.cols());
+  const cpu::KernelTable& kernels = cpu::TableFor(stream.isa());
+  ForEachRow(stream, y_TD, [&](int64_t row) {
+    constexpr int64_t kRun = 256;
+    float wide[kRun];
+    const auto source = table_PD.Rows(rows_T[static_cast<size_t>(row)], 1);
+    for (int64_t at = 0; at < y_TD.cols(); at += kRun) {
+      const int64_t count = std::min(kRun, y_TD.cols() - at);
+      kernels.convert(source.dtype(), source.Cols(at, count).data(), DType::kF32, wide, count);
+      kernels.add(wide, y_TD.row<float>(row) + at, count);
+    }
+  });
+}
+
+}  // namespace autodist::kernels

@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <cstring>
+
+#include "autodist/core/check.h"
+#include "autodist/kernels/cpu/kernel_table.h"
+#include "autodist/kernels/matmul.h"
+
+namespace autodist::kernels {
+namespace {
+
+using core::BFloat16;
+using core::DType;
+
+constexpr int64_t kBlock = PackedLayout::kBlock;
+constexpr int64_t kInputs =
+    128;  // inputs that one pass takes: 64 rows of them stay in the first-level cache
+
+// W[output, input] for outputs of one block and at most kInputs inputs, in the layout's dtype, from
+// either source.
+struct Piece {
+  const PackedLayout& layout;
+  int64_t first_output;
+  int64_t outputs;
+  int64_t first_input;
+  int64_t inputs;
+};
+
+// `rows` holds the piece as [outputs][kInputs]. Writes run along the packed memory, reads stay in
+// the cache.
+void StoreF32(const Piece& piece, const float* rows, float* packed) {
+  float* const to = packed + piece.layout.Index(piece.first_output, piece.first_input);
+  for (int64_t input = 0; input < piece.inputs; ++input) {
+    for (int64_t output = 0; output < piece.outputs; ++output) {
+      to[input * kBlock + output] = rows[output * kInputs + input];
+    }
+  }
+}
+
+void StoreBf16(const Piece& piece, const BFloat16* rows, BFloat16* packed) {
+  int64_t input = 0;
+  const auto store_one = [&](int64_t at) {
+    for (int64_t output = 0; output < piece.outputs; ++output) {
+      packed[piece.layout.Index(piece.first_output + output, piece.first_input + at)] =
+          rows[output * kInputs + at];
+    }
+  };
+  if (piece.first_input % 2 != 0) store_one(input++);
+  BFloat16* const to = packed + piece.layout.Index(piece.first_output, piece.first_input + input);
+  const int64_t first = input;
+  for (; input + 2 <= piece.inputs; input += 2) {
+    for (int64_t output = 0; output < piece.outputs; ++output) {
+      std::memcpy(to + (input - first) * kBlock + output * 2, rows + output * kInputs + input,
+                  2 * sizeof(BFloat16));
+    }
+  }
+  if (input < piece.inputs) store_one(input);
+}
+
+void StorePiece(const Piece& piece, const void* rows, void* packed) {
+  if (piece.layout.dtype == DType::kF32) {
+    StoreF32(piece, static_cast<const float*>(rows), static_cast<float*>(packed));
+  } else {
+    StoreBf16(piece, static_cast<const BFloat16*>(rows), static_cast<BFloat16*>(packed));
+  }
+}
+
+// f16 to bf16 goes through f32; both steps round once in total, as f16 to f32 is exact.
+void ConvertRun(const cpu::KernelTable& table, DType from, const void* x, DType to, void* y,
+                int64_t n) {
+  if (from == to || from == DType::kF32 || to == DType::kF32)
+    return table.convert(from, x, to, y, n);
+  float wide[kInputs];
+  AUTODIST_CHECK_LE(n, kInputs);
+  table.convert(from, x, DType::kF32, wide, n);
+  table.convert(DType::kF32, wide, to, y, n);
+}
+
+void CheckPiece(core::ConstTensorView piece, const PackedLayout& layout, int64_t first_n, int64_t n,
+                int64_t first_k, int64_t k) {
+  const DType from = piece.dtype();
+  AUTODIST_CHECK(from == DType::kF32 || from == DType::kBF16 || from == DType::kF16);
+  AUTODIST_CHECK(first_n >= 0 && first_n + n <= layout.n);
+  AUTODIST_CHECK(first_k >= 0 && first_k + k <= layout.k);
+}
+
+// Calls body(Piece) for every part of [first_n, first_n + n) x [first_k, first_k + k), blocks over
+// the threads.
+template <typename Body>
+void ForEachPiece(device::Stream& stream, const PackedLayout& layout, int64_t first_n, int64_t n,
+                  int64_t first_k, int64_t k, const Body& body) {
+  if (n == 0 || k == 0) return;
+  const int64_t first_block = first_n / kBlock;
+  const int64_t blocks = (first_n + n - 1) / kBlock + 1 - first_block;
+  stream.pool().ParallelFor(blocks, [&](int64_t begin, int64_t end, int) {
+    for (int64_t block = first_block + begin; block < first_block + end; ++block) {
+      const int64_t output = std::max(first_n, block * kBlock);
+      const int64_t outputs = std::min(first_n + n, (block + 1) * kBlock) - output;
+      for (int64_t input = first_k; input < first_k + k; input += kInputs) {
+        body(Piece{layout, output, outputs, input, std::min(kInputs, first_k + k - input)});
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void PackRows(device::Stream& stream, core::ConstTensorView piece_NK, const PackedLayout& layout,
+              int64_t first_n, int64_t first_k, void* packed) {
+  CheckPiece(piece_NK, layout, first_n, piece_NK.rows(), first_k, piece_NK.cols());
+  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
+  const size_t size = core::SizeOf(layout.dtype);
+  ForEachPiece(stream, layout, first_n, piece_NK.rows(), first_k, piece_NK.cols(),
+               [&](const Piece& piece) {
+                 alignas(64) uint8_t rows[kBlock * kInputs * sizeof(float)];
+                 for (int64_t i = 0; i < piece.outputs; ++i) {
+                   const auto source = piece_NK.Rows(piece.first_output - first_n + i, 1)
+                                           .Cols(piece.first_input - first_k, piece.inputs);
+                   ConvertRun(table, source.dtype(), source.data(), layout.dtype,
+                              rows + static_cast<size_t>(i * kInputs) * size, piece.inputs);
+                 }
+                 StorePiece(piece, rows, packed);
+               });
+}
+
+void PackColumns(device::Stream& stream, core::ConstTensorView piece_KN, const PackedLayout& layout,
+                 int64_t first_n, int64_t first_k, void* packed) {
+  CheckPiece(piece_KN, layout, first_n, piece_KN.cols(), first_k, piece_KN.rows());
+  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
+  const size_t size = core::SizeOf(layout.dtype);
+  ForEachPiece(
+      stream, layout, first_n, piece_KN.cols(), first_k, piece_KN.rows(), [&](const Piece& piece) {
+        alignas(64) uint8_t rows[kBlock * kInputs * sizeof(float)];
+        alignas(64) uint8_t column[kBlock * sizeof(float)];
+        for (int64_t i = 0; i < piece.inputs; ++i) {
+          const auto source = piece_KN.Rows(piece.first_input - first_k + i, 1)
+                                  .Cols(piece.first_output - first_n, piece.outputs);
+          ConvertRun(table, source.dtype(), source.data(), layout.dtype, column, piece.outputs);
+          for (int64_t output = 0; output < piece.outputs; ++output) {
+            std::memcpy(rows + static_cast<size_t>(output * kInputs + i) * size,
+                        column + static_cast<size_t>(output) * size, size);
+          }
+        }
+        StorePiece(piece, rows, packed);
+      });
+}
+
+}  // namespace autodist::kernels
