@@ -17,10 +17,25 @@ bool HangupsAreIgnored() {
   return ::sigaction(SIGHUP, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+// What a rank process has beside its JobRank, and what ends in this order: the watchdog, then what it guarded.
+struct Attachment {
+  Attachment(std::shared_ptr<JobMemory> job_memory, OnLeave leave)
+      : memory(std::move(job_memory)), on_leave(std::move(leave)) {}
+  ~Attachment() {
+    watchdog = nullptr;
+    if (on_leave) on_leave(memory->aborted());
+  }
+
+  const std::shared_ptr<JobMemory> memory;
+  const OnLeave on_leave;
+  std::unique_ptr<Watchdog> watchdog;
+};
+
 }  // namespace
 
 std::unique_ptr<Communicator> CreateProcessGroup(const std::string& job, int rank, int ranks,
-                                                 const CommOptions& options, ParentRole role, ParentWatch parent) {
+                                                 const CommOptions& options, ParentRole role, ParentWatch parent,
+                                                 OnLeave on_leave) {
   HostJob host = MeetOnHost(job, rank, ranks, options, [&] {
     if (role == ParentRole::kLauncher && parent.lost()) {
       throw core::PeerLost("the launcher (process {}) died", parent.parent());
@@ -29,7 +44,10 @@ std::unique_ptr<Communicator> CreateProcessGroup(const std::string& job, int ran
   const bool watch_parent =
       role == ParentRole::kLauncher || (host.common_parent && ranks > 1 && !HangupsAreIgnored());
   auto member = std::make_shared<JobRank>(host.memory, rank, options);
-  member->attachment = std::make_shared<Watchdog>(host.memory, rank, std::move(host.links), parent, watch_parent);
+  auto attachment = std::make_shared<Attachment>(host.memory, std::move(on_leave));
+  attachment->watchdog =
+      std::make_unique<Watchdog>(host.memory, rank, std::move(host.links), parent, watch_parent);
+  member->attachment = std::move(attachment);
   return SharedMemoryCommunicator::World(std::move(member));
 }
 
