@@ -13,12 +13,13 @@
 #pragma GCC target("avx2,fma,f16c")
 namespace autodist::kernels::cpu {
 namespace {
-// clang-format off: each body uses those above it.
-#include "autodist/kernels/cpu/attention-inl.h"
-#include "autodist/kernels/cpu/gemm-inl.h"
+// Each body uses those above it.
+// clang-format off
+#include "autodist/kernels/cpu/vec_avx2-inl.h"
 #include "autodist/kernels/cpu/math-inl.h"
 #include "autodist/kernels/cpu/rows-inl.h"
-#include "autodist/kernels/cpu/vec_avx2-inl.h"
+#include "autodist/kernels/cpu/gemm-inl.h"
+#include "autodist/kernels/cpu/attention-inl.h"
 // clang-format on
 }  // namespace
 }  // namespace autodist::kernels::cpu

@@ -12,12 +12,13 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,f16c")
 namespace autodist::kernels::cpu {
 namespace {
-// clang-format off: each body uses those above it.
-#include "autodist/kernels/cpu/attention-inl.h"
-#include "autodist/kernels/cpu/gemm-inl.h"
+// Each body uses those above it.
+// clang-format off
+#include "autodist/kernels/cpu/vec_avx512-inl.h"
 #include "autodist/kernels/cpu/math-inl.h"
 #include "autodist/kernels/cpu/rows-inl.h"
-#include "autodist/kernels/cpu/vec_avx512-inl.h"
+#include "autodist/kernels/cpu/gemm-inl.h"
+#include "autodist/kernels/cpu/attention-inl.h"
 // clang-format on
 }  // namespace
 }  // namespace autodist::kernels::cpu

@@ -12,11 +12,12 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,f16c")
 namespace autodist::kernels::cpu {
 namespace {
-// clang-format off: each body uses those above it.
-#include "autodist/kernels/cpu/gemm-inl.h"
+// Each body uses those above it.
+// clang-format off
+#include "autodist/kernels/cpu/vec_avx512-inl.h"
 #include "autodist/kernels/cpu/math-inl.h"
 #include "autodist/kernels/cpu/rows-inl.h"
-#include "autodist/kernels/cpu/vec_avx512-inl.h"
+#include "autodist/kernels/cpu/gemm-inl.h"
 // clang-format on
 
 // A and B are pairs of bf16; the instruction adds both products of a pair to the f32 sum.
