@@ -21,18 +21,20 @@ constexpr int64_t kBlockBytes = int64_t{4} << 20;
 // than in bytes.
 constexpr int64_t kMinPanelRunBytes = 1024;
 
-// out[c][r] = in[r][c], in tiles that stay in the first-level cache.
+// out[c][r] = in[r][c], in tiles turned in a buffer of their own: rows of `out` are often a power
+// of two apart, and writing to them column by column would use a handful of cache sets.
 template <typename T>
-void Transpose(const uint8_t* in_bytes, int64_t rows, int64_t cols, uint8_t* out_bytes) {
-  constexpr int64_t kTile = 32;
-  const T* in = reinterpret_cast<const T*>(in_bytes);
-  T* out = reinterpret_cast<T*>(out_bytes);
+void Transpose(const T* in, int64_t rows, int64_t cols, T* out) {
+  constexpr int64_t kTile = 64 / sizeof(T);  // a cache line of each row
+  T tile[kTile * kTile];
   for (int64_t r0 = 0; r0 < rows; r0 += kTile) {
-    const int64_t r1 = std::min(rows, r0 + kTile);
+    const int64_t tile_rows = std::min(kTile, rows - r0);
     for (int64_t c0 = 0; c0 < cols; c0 += kTile) {
-      const int64_t c1 = std::min(cols, c0 + kTile);
-      for (int64_t c = c0; c < c1; ++c)
-        for (int64_t r = r0; r < r1; ++r) out[c * rows + r] = in[r * cols + c];
+      const int64_t tile_cols = std::min(kTile, cols - c0);
+      for (int64_t r = 0; r < tile_rows; ++r)
+        for (int64_t c = 0; c < tile_cols; ++c) tile[c * kTile + r] = in[(r0 + r) * cols + c0 + c];
+      for (int64_t c = 0; c < tile_cols; ++c)
+        std::copy_n(tile + c * kTile, tile_rows, out + (c0 + c) * rows + r0);
     }
   }
 }
@@ -148,9 +150,9 @@ void WeightReader::ReadTransposed(const Source& source, spec::Range rows, spec::
     Prefetch(source, cols, outputs);
     ReadRuns(source, cols, outputs, panel.as<uint8_t>());
     if (source.element_bytes == 2) {
-      Transpose<uint16_t>(panel.as<uint8_t>(), cols.size(), outputs.size(), block.as<uint8_t>());
+      Transpose(panel.as<uint16_t>(), cols.size(), outputs.size(), block.as<uint16_t>());
     } else {
-      Transpose<uint32_t>(panel.as<uint8_t>(), cols.size(), outputs.size(), block.as<uint8_t>());
+      Transpose(panel.as<uint32_t>(), cols.size(), outputs.size(), block.as<uint32_t>());
     }
     sink(first - rows.first, {block.data(), source.dtype, outputs.size(), cols.size()});
   }
