@@ -15,8 +15,8 @@ constexpr ActivationKind kKinds[] = {ActivationKind::kSilu, ActivationKind::kGel
 class ActivationTest : public IsaTest {};
 AUTODIST_FOR_EVERY_ISA(ActivationTest);
 
-// Values of the transformers library, which lose digits to 1 + erf(x) and 1 + tanh(x) near -1: up
-// to eps * |x|.
+// Values of the transformers library, printed to seven digits; 1 + erf(x) and 1 + tanh(x) lose some near
+// -1: up to 4 eps * |x|.
 TEST_P(ActivationTest, GoldenValues) {
   const double inputs[] = {-3, -1, -.1, .1, 1, 3};
   const struct {
@@ -36,7 +36,7 @@ TEST_P(ActivationTest, GoldenValues) {
   for (const auto& row : rows) {
     Activate(stream_, row.kind, x.view(), y.view());
     for (int i = 0; i < 6; ++i) {
-      EXPECT_NEAR(y.at(0, i), row.expected[i], 2 * Epsilon(DType::kF32) * std::abs(inputs[i]))
+      EXPECT_NEAR(y.at(0, i), row.expected[i], 4 * Epsilon(DType::kF32) * std::abs(inputs[i]))
           << inputs[i];
     }
   }
