@@ -28,15 +28,15 @@ Family FindFamily(const core::JsonFields& fields) {
 
 // What no family here computes, whatever its model_type.
 void RefuseUnsupported(const core::JsonFields& fields) {
-  if (const core::Json* quantization = fields.Find("quantization_config"))
+  if (const core::Json* quantization = fields.Find("quantization_config")) {
+    std::string method = "no quant_method";
+    if (quantization->is_object() && quantization->contains("quant_method"))
+      method = core::DumpJson((*quantization)["quant_method"]).substr(0, 60);
     throw core::BadInput(
         "{}: unsupported quantization_config ({}): only float32, float16 and bfloat16 weights are "
         "read",
-        fields.source(),
-        quantization->is_object()
-            ? core::DumpJson(quantization->value("quant_method", core::Json("no method")))
-                  .substr(0, 60)
-            : std::string("not an object"));
+        fields.source(), method);
+  }
   for (const std::string_view flag : {"is_encoder_decoder", "add_cross_attention"})
     if (fields.Bool(flag).value_or(false))
       throw core::BadInput("{}: field {} is true: only decoder-only models are supported",

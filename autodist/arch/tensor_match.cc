@@ -101,19 +101,14 @@ class Matcher {
   }
 
   void RequireAll(const std::vector<ExpectedTensor>& entries) const {
-    std::vector<std::string> missing;
-    for (const ExpectedTensor& entry : entries) {
-      const std::string& name = entry.tensor.source;
-      // The parts of a fused source name it one after the other.
-      if (!Stored(name) && (missing.empty() || missing.back() != name)) missing.push_back(name);
-    }
+    std::set<std::string> missing;  // the parts of a fused source name it once each
+    for (const ExpectedTensor& entry : entries)
+      if (!Stored(entry.tensor.source)) missing.insert(entry.tensor.source);
     if (missing.empty()) return;
-    std::sort(missing.begin(), missing.end());
-    missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
-    throw core::BadInput(
-        "{}: {} of the model's tensors missing: {}", dir_,
-        missing.size() == 1 ? std::string("one is") : fmt::format("{} are", missing.size()),
-        fmt::join(missing, ", "));
+    throw core::BadInput("{}: {} missing that the model needs: {}", dir_,
+                         missing.size() == 1 ? std::string("1 tensor is")
+                                             : fmt::format("{} tensors are", missing.size()),
+                         fmt::join(missing, ", "));
   }
 
   void Check(ExpectedTensor& entry) const {

@@ -45,7 +45,7 @@ void WriteHead(Text out, const spec::ModelConfig& config, const ParallelPlan& pl
 }
 
 void WriteStages(Text out, const spec::ModelConfig& config, const ParallelPlan& plan) {
-  fmt::format_to(out, "\n{:<7}{:<12}{:<12}{}\n", "stage", "ranks", "layers", "");
+  fmt::format_to(out, "\n{:<7}{:<12}{}\n", "stage", "ranks", "layers");
   for (int stage = 0; stage < plan.mesh.pp; ++stage) {
     const int first = plan.mesh.RankOf(stage, 0, 0);
     const Range layers = plan.rank(first).layers;
@@ -83,7 +83,9 @@ std::string SliceText(const spec::ModelTensor& tensor,
   const auto whole = [&](const spec::TensorShard& shard) {
     return shard.rows.size() == tensor.rows && shard.cols.size() == tensor.cols;
   };
-  if (std::all_of(shards.begin(), shards.end(), whole)) return "whole";
+  if (std::all_of(shards.begin(), shards.end(), whole))
+    return tensor.role == spec::Role::kRow && tensor.vector ? "whole, added after the sum"
+                                                            : "whole";
   const bool by_cols = tensor.role == spec::Role::kRow;
   std::vector<std::string> ranges;
   for (const spec::TensorShard& shard : shards) {

@@ -26,8 +26,8 @@ struct RunShape {
 
 // Where in the pipeline a rank stands, and what it computes there.
 struct RankPart {
-  spec::TpShare share;
-  spec::Range layers;
+  spec::TpShare share = {};
+  spec::Range layers = {};
   bool first_stage = true;
   bool last_stage = true;
   bool tp_peers = false;  // tp > 1

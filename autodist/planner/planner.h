@@ -28,11 +28,11 @@ inline constexpr int kMaxRanks = 4096;
 struct PlanRequest {
   // The mesh. With `ranks` > 0 it is ignored: the planner chooses tp and pp with tp * pp == ranks
   // by predicted time.
-  spec::Mesh mesh;
+  spec::Mesh mesh = {};
   int ranks = 0;
 
   // Layers of each stage, summing to the layer count; empty: by bytes.
-  std::vector<int64_t> stage_layers;
+  std::vector<int64_t> stage_layers = {};
 
   core::DType compute_dtype = core::DType::kF32;  // f32 or bf16
   int64_t batch_size = 1;        // sequences in flight; each holds a KV cache of max_model_len

@@ -1,0 +1,93 @@
+#include "autodist/planner/cost_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "autodist/planner/testing/example_model.h"
+
+namespace autodist::planner {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const testing::ExampleModel kModel = testing::Llama(8, 256, 8, 8, 32, 1024, 4096);
+
+// Reads decide, computing and links are free.
+spec::Cluster MemoryBound() {
+  return {.cores = 8,
+          .read_bytes_per_s = 1e9,
+          .flops_per_s = 1e18,
+          .link_latency_s = 1e-12,
+          .link_bytes_per_s = 1e15};
+}
+
+Prediction PredictOn(const spec::Mesh& mesh, const spec::Cluster& cluster, int64_t batch = 1) {
+  const PlanRequest request{.batch_size = batch, .max_model_len = 128};
+  return Predict(kModel.config, MakeOutline(kModel.config, cluster, request, mesh), cluster);
+}
+
+// One token reads every weight but the embedding, and the cache at half of its length.
+TEST(CostModelTest, DecodeOnOneRankIsBytesOverBandwidth) {
+  const spec::TpShare share = PartitionModel(kModel.config, 1).shares[0];
+  const double weights =
+      8.0 * static_cast<double>(LayerWeightBytes(kModel.config, share, core::DType::kF32)) +
+      static_cast<double>(VocabTableBytes(kModel.config, share, core::DType::kF32));
+  const double cache = 2.0 * 8 * 8 * 32 * 64 * 4;
+  const Prediction prediction = PredictOn({}, MemoryBound());
+  EXPECT_NEAR(prediction.decode_tokens_per_s, 1e9 / (weights + cache),
+              1e-6 * prediction.decode_tokens_per_s);
+  EXPECT_NEAR(prediction.decode_s, 64.0 / prediction.decode_tokens_per_s, 1e-9);
+}
+
+// A second pipeline stage does not help one sequence, and needs one more in flight to keep both
+// stages busy.
+TEST(CostModelTest, PipelineNeedsSequencesInFlight) {
+  spec::Cluster host = MemoryBound();
+  host.cores = 2;
+  const double one_rank = PredictOn({}, host).decode_tokens_per_s;
+  const double half_speed = PredictOn({.pp = 2}, host, 1).decode_tokens_per_s;
+  const double both_busy = PredictOn({.pp = 2}, host, 2).decode_tokens_per_s;
+  EXPECT_NEAR(half_speed / one_rank, 0.5, 0.02);  // each stage owns one of the two cores
+  EXPECT_GT(both_busy, 1.7 * half_speed);
+}
+
+TEST(CostModelTest, SlowLinksFavourThePipeline) {
+  spec::Cluster host = MemoryBound();
+  host.cores = 2;
+  EXPECT_LT(PredictOn({.tp = 2}, host, 2).decode_s, PredictOn({.pp = 2}, host, 2).decode_s);
+  host.link_latency_s = 0.01;
+  EXPECT_GT(PredictOn({.tp = 2}, host, 2).decode_s, PredictOn({.pp = 2}, host, 2).decode_s);
+}
+
+TEST(CostModelTest, UnknownRatesAreTypicalOnes) {
+  const spec::Cluster unknown{.cores = 4};
+  EXPECT_TRUE(RatesUnknown(unknown));
+  const spec::Cluster typical = CompleteCluster(unknown);
+  EXPECT_FALSE(RatesUnknown(typical));
+  EXPECT_EQ(typical.read_bytes_per_s, 32e9);
+  const spec::Cluster measured = CompleteCluster(MemoryBound());
+  EXPECT_EQ(measured.read_bytes_per_s, 1e9);
+}
+
+TEST(CostModelTest, RefusesImpossibleRates) {
+  const auto refusal = [](spec::Cluster cluster) {
+    return testing::RefusalOf([&] { CompleteCluster(cluster); });
+  };
+  spec::Cluster cluster = MemoryBound();
+  cluster.read_bytes_per_s = 0.0;
+  EXPECT_THAT(refusal(cluster), HasSubstr("read_bytes_per_s is 0"));
+  cluster = MemoryBound();
+  cluster.link_latency_s = -1e-6;
+  EXPECT_THAT(refusal(cluster),
+              AllOf(HasSubstr("link_latency_s is -1e-06"), HasSubstr("positive")));
+  cluster.link_latency_s = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THAT(refusal(cluster), HasSubstr("link_latency_s is nan"));
+  EXPECT_THAT(refusal({.cores = 0}), HasSubstr("cores is 0"));
+}
+
+}  // namespace
+}  // namespace autodist::planner
