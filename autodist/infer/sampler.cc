@@ -100,13 +100,13 @@ uint64_t TokenNoise::Bits(int32_t id) const {
   return (uint64_t{words[half + 1]} << 32) | words[half];
 }
 
-// With v = 1 - u, the largest values come from v near 0, where a fixed-point v is as fine as u would be near 0.
+// u = 1 - v, so that the largest values come from v near 0, where v is exact. With one bit more, v could round to 1.
 double TokenNoise::Gumbel(uint64_t bits) {
-  const double v = (static_cast<double>(bits >> 11) + 0.5) * 0x1p-53;
+  const double v = (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52;
   return -std::log(-std::log1p(-v));
 }
 
-// -log1p(-v) >= v >= 2^-(n + 1) with n leading zeros.
+// -log1p(-v) >= v >= 2^-(n + 1), n leading zeros (of 52 or more: v = 2^-53).
 double TokenNoise::GumbelBound(uint64_t bits) {
   return (std::countl_zero(bits) + 1) * std::numbers::ln2;
 }

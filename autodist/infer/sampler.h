@@ -29,8 +29,8 @@ struct SampleRow {
   const SamplingOptions* options = nullptr;  // valid (sampling_options.h)
   uint64_t sequence = 0;                     // the random stream: the prompt's index
   uint32_t position = 0;                     // tokens generated so far
-  std::span<const int32_t> history;          // prompt and generated ids, for the repetition penalty
-  std::span<const int32_t> excluded;         // ids that must not be chosen (stop_rules.h)
+  std::span<const int32_t> history = {};     // prompt and generated ids, for the repetition penalty
+  std::span<const int32_t> excluded = {};    // ids that must not be chosen (stop_rules.h)
 };
 
 // The columns of a row of logits that one rank holds: column i is token first_id + i. May be empty.
@@ -70,7 +70,7 @@ class TokenNoise {
 
   // 64 random bits of a token: half a Philox block, which it shares with its neighbour.
   uint64_t Bits(int32_t id) const;
-  // -log(-log(u)) with u uniform in (0, 1), of these bits. At most 38.
+  // -log(-log(u)) with u uniform in (0, 1), of these bits. Finite, at most 37.
   static double Gumbel(uint64_t bits);
   // At least Gumbel(bits), without a logarithm: most tokens of a row are ruled out by it.
   static double GumbelBound(uint64_t bits);

@@ -1,5 +1,9 @@
 #include "autodist/spec/parallel_plan.h"
 
+#include <fmt/format.h>
+
+#include <iterator>
+
 namespace autodist::spec {
 namespace {
 
@@ -24,6 +28,19 @@ core::Json ToJson(const RankPlan& rank) {
 }
 
 }  // namespace
+
+std::string PlacementText(const ParallelPlan& plan) {
+  std::string text = fmt::format("tp {} pp {} dp {}\n", plan.mesh.tp, plan.mesh.pp, plan.mesh.dp);
+  for (const RankPlan& rank : plan.ranks) {
+    for (const TensorShard& shard : rank.shards) {
+      const ModelTensor& tensor = plan.tensors[static_cast<size_t>(shard.tensor)];
+      fmt::format_to(std::back_inserter(text), "{} {} {}+{}{} {}:{} {}:{}\n", rank.rank, ToString(tensor.id),
+                     tensor.source, tensor.source_row, tensor.transposed ? "T" : "", shard.rows.first, shard.rows.last,
+                     shard.cols.first, shard.cols.last);
+    }
+  }
+  return text;
+}
 
 core::Json ToJson(const ParallelPlan& plan) {
   core::Json ranks = core::Json::array();

@@ -88,6 +88,9 @@ struct ParallelPlan {
   const RankPlan& rank(int index) const { return ranks[static_cast<size_t>(index)]; }
 };
 
+// What lies on which rank, as text: equal texts mean equal shards. The key of the shard cache.
+std::string PlacementText(const ParallelPlan& plan);
+
 // The documented shape of "plan" in docs/json.md.
 core::Json ToJson(const ParallelPlan& plan);
 

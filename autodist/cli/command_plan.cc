@@ -1,0 +1,47 @@
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "autodist/arch/registry.h"
+#include "autodist/checkpoint/model_directory.h"
+#include "autodist/checkpoint/safetensors.h"
+#include "autodist/cli/command.h"
+#include "autodist/cli/output.h"
+#include "autodist/cli/run_flags.h"
+#include "autodist/core/file.h"
+#include "autodist/core/json.h"
+#include "autodist/planner/explain.h"
+#include "autodist/runtime/loaded_model.h"
+
+namespace autodist::cli {
+namespace {
+
+class PlanCommand final : public Command {
+ public:
+  const char* name() const override { return "plan"; }
+  const char* summary() const override { return "Show how a model would be split, and what that costs"; }
+  void AddFlags(CLI::App& app) override { run_.Add(app); }
+  int Run() override;
+
+ private:
+  RunFlags run_;
+};
+
+int PlanCommand::Run() {
+  run_.PrepareOutputDir();
+  const runtime::PlannedModel planned = runtime::PlanModel(run_.Options());
+  const core::Json document = spec::ToJson(planned.plan);
+  Print(run_.json ? core::DumpJson(document, 2) + "\n" : planner::Explain(planned.model.config, planned.plan));
+  if (!run_.json)
+    for (const std::string& remark : planned.model.remarks) PrintLine("note: {}", remark);
+  if (!run_.output_dir.empty())
+    core::WriteFileAtomically(std::filesystem::path(run_.output_dir) / "plan.json", core::DumpJson(document, 2) + "\n");
+  return 0;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> MakePlanCommand() { return std::make_unique<PlanCommand>(); }
+
+}  // namespace autodist::cli

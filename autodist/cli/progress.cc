@@ -1,0 +1,28 @@
+#include "autodist/cli/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace autodist::cli {
+namespace {
+
+void WriteError(const std::string& text) {
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+}  // namespace
+
+void ProgressLine::Update(std::string_view text) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!shown_ || now - last_ < std::chrono::milliseconds(100)) return;
+  last_ = now;
+  visible_ = true;
+  WriteError(fmt::format("\r\x1b[K{}", text));
+}
+
+void ProgressLine::Clear() {
+  if (visible_) WriteError("\r\x1b[K");
+  visible_ = false;
+}
+
+}  // namespace autodist::cli

@@ -1,0 +1,101 @@
+#include "autodist/cli/prompts.h"
+
+#include <charconv>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "autodist/core/error.h"
+#include "autodist/core/file.h"
+#include "autodist/core/log.h"
+
+namespace autodist::cli {
+namespace {
+
+using core::BadInput;
+
+constexpr uint64_t kMaxPromptFileBytes = uint64_t{1} << 30;
+
+std::unique_ptr<const text::Tokenizer> LoadTokenizer(const std::filesystem::path& model_dir,
+                                                     const spec::ModelConfig& config) {
+  auto tokenizer = text::Tokenizer::Load(model_dir);
+  if (tokenizer->vocab_size() > config.vocab_size)
+    throw BadInput("{}: has token ids up to {}, the model's vocabulary is {}", (model_dir / "tokenizer.json").string(),
+                   tokenizer->vocab_size() - 1, config.vocab_size);
+  return tokenizer;
+}
+
+}  // namespace
+
+void PromptFlags::Add(CLI::App& app, bool many) {
+  app.add_option("--prompt", prompt, "Text to continue")->type_name("TEXT")->group("Input");
+  if (many) {
+    app.add_option("--prompt-file", prompt_file, "UTF-8, one prompt a line")->type_name("FILE")->group("Input");
+    app.add_option("--chat", chat, "Message list (JSON)")->type_name("FILE")->group("Input");
+  }
+  app.add_option("--token-ids", token_ids, "Ids taken as they are, e.g. 1,2,3")->type_name("IDS")->group("Input");
+}
+
+std::vector<int32_t> ParseIds(const std::string& text, const std::string& flag, int64_t limit) {
+  std::vector<int32_t> ids;
+  const char* at = text.data();
+  const char* const end = text.data() + text.size();
+  while (true) {
+    int64_t id = 0;
+    const auto [next, error] = std::from_chars(at, end, id);
+    if (error == std::errc::invalid_argument || (next != end && *next != ','))
+      throw BadInput("{} is {}, must be token ids separated by commas", flag, text.substr(0, 80));
+    if (error == std::errc::result_out_of_range || id < 0 || id >= limit)
+      throw BadInput("{}: id {} is outside the vocabulary, ids are 0 to {}", flag, std::string_view(at, next), limit - 1);
+    ids.push_back(static_cast<int32_t>(id));
+    if (next == end) return ids;
+    at = next + 1;
+  }
+}
+
+std::vector<std::string> ReadPromptFile(const std::filesystem::path& path) {
+  const std::string content = core::ReadFile(path, kMaxPromptFileBytes);
+  std::vector<std::string> prompts;
+  std::string_view rest = content;
+  while (!rest.empty()) {
+    const size_t end = rest.find('\n');
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    if (line.find_first_not_of(" \t") != std::string_view::npos) prompts.emplace_back(line);
+  }
+  if (prompts.empty()) throw BadInput("--prompt-file {}: holds no prompt", path.string());
+  return prompts;
+}
+
+Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model_dir, const spec::ModelConfig& config) {
+  const int given = flags.prompt.has_value() + flags.prompt_file.has_value() + flags.chat.has_value() +
+                    flags.token_ids.has_value();
+  if (given != 1)
+    throw BadInput("exactly one of --prompt, --prompt-file, --chat and --token-ids is needed, {} are given", given);
+  if (flags.chat)
+    throw BadInput("--chat is not supported in this version, which renders no chat templates; use --prompt, "
+                   "--prompt-file or --token-ids");
+  Prompts prompts;
+  if (flags.token_ids) {
+    prompts.ids.push_back(ParseIds(*flags.token_ids, "--token-ids", config.vocab_size));
+    if (std::filesystem::exists(model_dir / "tokenizer.json")) {
+      // Ids need no tokenizer; one that cannot be read costs the text only.
+      try {
+        prompts.tokenizer = LoadTokenizer(model_dir, config);
+      } catch (const core::Error& error) {
+        core::Log("the output has no text: {}", error.what());
+      }
+    }
+    return prompts;
+  }
+  prompts.tokenizer = LoadTokenizer(model_dir, config);
+  prompts.texts = flags.prompt ? std::vector<std::string>{*flags.prompt} : ReadPromptFile(*flags.prompt_file);
+  for (size_t i = 0; i < prompts.texts.size(); ++i) {
+    prompts.ids.push_back(prompts.tokenizer->Encode(prompts.texts[i], /*add_special_tokens=*/true));
+    if (prompts.ids.back().empty()) throw BadInput("prompt {} is empty", i);
+  }
+  return prompts;
+}
+
+}  // namespace autodist::cli

@@ -1,0 +1,47 @@
+// The prompts of a run: from --prompt, --prompt-file or --token-ids to token ids, and back to text.
+#ifndef AUTODIST_CLI_PROMPTS_H_
+#define AUTODIST_CLI_PROMPTS_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autodist/spec/model_config.h"
+#include "autodist/text/tokenizer.h"
+
+namespace autodist::cli {
+
+// Exactly one of the flags is given.
+struct PromptFlags {
+  std::optional<std::string> prompt;
+  std::optional<std::string> prompt_file;
+  std::optional<std::string> chat;
+  std::optional<std::string> token_ids;
+
+  // `many`: --prompt-file is offered too.
+  void Add(CLI::App& app, bool many);
+};
+
+struct Prompts {
+  std::vector<std::string> texts;         // as given; empty with --token-ids
+  std::vector<std::vector<int32_t>> ids;  // one per prompt
+  std::unique_ptr<const text::Tokenizer> tokenizer;  // null: none is there (only with --token-ids)
+};
+
+// Reads the prompts and tokenizes them. Throws core::Error: none or several flags, an unreadable or empty file, ids
+// that are not numbers or outside the vocabulary, a tokenizer with more ids than the model has rows.
+Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model_dir, const spec::ModelConfig& config);
+
+// "1,2,3". Throws core::Error naming `flag` for anything that is no id in [0, limit).
+std::vector<int32_t> ParseIds(const std::string& text, const std::string& flag, int64_t limit);
+
+// One prompt per line, LF or CRLF; blank lines are skipped. Throws core::Error when none is left.
+std::vector<std::string> ReadPromptFile(const std::filesystem::path& path);
+
+}  // namespace autodist::cli
+
+#endif  // AUTODIST_CLI_PROMPTS_H_

@@ -1,0 +1,90 @@
+#include "autodist/infer/model_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "autodist/core/error.h"
+#include "autodist/infer/rank_runner.h"
+#include "autodist/runtime/loaded_model.h"
+
+namespace autodist {
+
+using core::BadInput;
+
+class ModelRunner::Impl {
+ public:
+  explicit Impl(const ModelRunnerOptions& options);
+
+  void CheckPrompts(const GenerateRequest& request) const;
+
+  runtime::LoadedModel model;
+  std::vector<std::unique_ptr<infer::RankRunner>> runners;  // of the job's local ranks
+};
+
+ModelRunner::Impl::Impl(const ModelRunnerOptions& options) : model(options), runners(model.job().ranks().size()) {
+  model.job().Run([&](size_t i) {
+    runners[i] = std::make_unique<infer::RankRunner>(model.config(), model.plan(), model.job().ranks()[i],
+                                                     model.shard(i));
+  });
+}
+
+void ModelRunner::Impl::CheckPrompts(const GenerateRequest& request) const {
+  if (request.prompts.empty()) throw BadInput("no prompt is given");
+  for (size_t p = 0; p < request.prompts.size(); ++p) {
+    const auto& prompt = request.prompts[p];
+    if (prompt.empty()) throw BadInput("prompt {} has no tokens", p);
+    for (const int32_t id : prompt) {
+      if (id < 0 || id >= model.config().vocab_size)
+        throw BadInput("prompt {}: token id {} is outside the vocabulary of {}", p, id, model.config().vocab_size);
+    }
+    if (static_cast<int64_t>(prompt.size()) > model.plan().max_model_len)
+      throw BadInput("prompt {} has {} tokens, the context holds {}", p, prompt.size(), model.plan().max_model_len);
+  }
+}
+
+ModelRunner::ModelRunner(const ModelRunnerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+ModelRunner::~ModelRunner() = default;
+
+std::vector<int32_t> ModelRunner::Generate(const std::vector<int32_t>& input_ids, int64_t max_length) {
+  GenerateRequest request;
+  request.prompts = {input_ids};
+  request.max_output_length = max_length;
+  return std::move(Generate(request).sequences[0].token_ids);
+}
+
+GenerateResult ModelRunner::Generate(const GenerateRequest& request) {
+  impl_->CheckPrompts(request);
+  infer::Validate(request.sampling);
+  if (!request.stop.empty() && request.tokenizer == nullptr) throw BadInput("stop strings need a tokenizer");
+  const infer::StopRules rules(impl_->model.defaults().eos_ids, request.ignore_eos, request.min_output_length,
+                               request.max_output_length, impl_->model.plan().max_model_len);
+  for (const auto& prompt : request.prompts) {
+    if (rules.OutputLimit(static_cast<int64_t>(prompt.size())) < 1)
+      throw BadInput("a prompt of {} tokens leaves no room for output in a context of {}", prompt.size(),
+                     impl_->model.plan().max_model_len);
+  }
+  GenerateResult result;
+  impl_->model.job().Run([&](size_t i) {
+    GenerateResult of_rank = impl_->runners[i]->Generate(request, rules);
+    if (i == 0) result = std::move(of_rank);
+  });
+  return result;
+}
+
+void ModelRunner::Logits(const std::vector<int32_t>& input_ids,
+                         const std::function<void(int64_t first_row, core::ConstTensorView rows)>& sink) {
+  GenerateRequest request;
+  request.prompts = {input_ids};
+  impl_->CheckPrompts(request);
+  impl_->model.job().Run([&](size_t i) { impl_->runners[i]->Logits(input_ids, sink); });
+}
+
+const spec::ModelConfig& ModelRunner::config() const { return impl_->model.config(); }
+const spec::ParallelPlan& ModelRunner::plan() const { return impl_->model.plan(); }
+const std::vector<int32_t>& ModelRunner::eos_ids() const { return impl_->model.defaults().eos_ids; }
+const std::vector<std::string>& ModelRunner::remarks() const { return impl_->model.remarks(); }
+const LoadReport& ModelRunner::load_report() const { return impl_->model.load_report(); }
+int ModelRunner::threads_per_rank() const { return impl_->model.job().threads_per_rank(); }
+bool ModelRunner::holds_rank0() const { return impl_->model.job().holds_rank0(); }
+
+}  // namespace autodist

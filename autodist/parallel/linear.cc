@@ -1,0 +1,66 @@
+#include "autodist/parallel/linear.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "autodist/core/check.h"
+#include "autodist/kernels/elementwise.h"
+
+namespace autodist::parallel {
+
+void LocalLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) {
+  kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias);
+}
+
+ColumnParallelLinear::ColumnParallelLinear(LinearWeight weight, comm::Communicator& tp,
+                                           std::vector<spec::Range> ranges)
+    : weight_(weight), tp_(&tp), ranges_(std::move(ranges)) {
+  AUTODIST_CHECK_EQ(ranges_.size(), static_cast<size_t>(tp.size()));
+  AUTODIST_CHECK_EQ(ranges_[static_cast<size_t>(tp.rank())].size(), weight_.weight.layout.n);
+  for (size_t r = 1; r < ranges_.size(); ++r) AUTODIST_CHECK_EQ(ranges_[r].first, ranges_[r - 1].last);
+}
+
+void ColumnParallelLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) {
+  if (tp_ == nullptr) {
+    kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias);
+    return;
+  }
+  const int64_t width = weight_.weight.layout.n;
+  const size_t bytes = static_cast<size_t>(x_TK.rows() * width) * sizeof(float);
+  if (own_.bytes() < bytes) own_ = device::Buffer(bytes);
+  const core::TensorView own(own_.as<float>(), x_TK.rows(), width);
+  kernels::Linear(stream, x_TK, weight_.weight, own, weight_.bias);
+  GatherColumns(stream, *tp_, ranges_, own, y_TN);
+}
+
+void GatherColumns(device::Stream& stream, comm::Communicator& tp, const std::vector<spec::Range>& ranges,
+                   core::ConstTensorView own_TN, core::TensorView y_TN) {
+  if (tp.size() == 1) {
+    kernels::Convert(stream, own_TN, y_TN);
+    return;
+  }
+  // Parts differ in size, an all-gather's do not: each rank's block is as wide as the widest.
+  int64_t width = 0;
+  for (const spec::Range& range : ranges) width = std::max(width, range.size());
+  const int64_t rows = own_TN.rows();
+  const device::Buffer blocks(static_cast<size_t>(rows * width * tp.size()) * sizeof(float));
+  const auto block = [&](int r) { return core::TensorView(blocks.as<float>() + r * rows * width, rows, width); };
+  kernels::Convert(stream, own_TN, block(tp.rank()).Cols(0, own_TN.cols()));
+  tp.AllGather(block(tp.rank()), core::TensorView(blocks.as<float>(), rows * tp.size(), width)).Wait();
+  for (int r = 0; r < tp.size(); ++r) {
+    const spec::Range& range = ranges[static_cast<size_t>(r)];
+    kernels::Convert(stream, block(r).Cols(0, range.size()), y_TN.Cols(range.first, range.size()));
+  }
+}
+
+void RowParallelLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) {
+  if (tp_.size() == 1) {
+    kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias);
+    return;
+  }
+  kernels::Linear(stream, x_TK, weight_.weight, y_TN);
+  tp_.AllReduce(y_TN).Wait();
+  if (weight_.bias.elements() > 0) kernels::AddBias(stream, weight_.bias, y_TN);
+}
+
+}  // namespace autodist::parallel

@@ -1,0 +1,91 @@
+// Linear layers whose weight may be spread over the ranks of a tp group.
+//
+// The model calls Forward() and knows nothing of ranks. Shapes: T tokens, K inputs, N outputs of this rank.
+//   column:  W = [W_0; W_1; ...]   y_r = x W_r^T + b_r            no communication, unless the output is gathered
+//   row:     W = [W_0, W_1, ...]   y = sum_r x_r W_r^T, then + b   one all-reduce; the bias is added once, after it
+// Sums over ranks are in f32 and in rank order (comm/communicator.h), so every rank holds the same bits.
+#ifndef AUTODIST_PARALLEL_LINEAR_H_
+#define AUTODIST_PARALLEL_LINEAR_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "autodist/comm/communicator.h"
+#include "autodist/core/tensor_view.h"
+#include "autodist/device/buffer.h"
+#include "autodist/device/stream.h"
+#include "autodist/kernels/matmul.h"
+#include "autodist/spec/parallel_plan.h"
+
+namespace autodist::parallel {
+
+// A weight and its bias [1, N] f32 (an empty view: none). Owned by the loaded shard, which must outlive the layer.
+struct LinearWeight {
+  kernels::PackedWeight weight;
+  core::ConstTensorView bias;
+};
+
+class Linear {
+ public:
+  virtual ~Linear() = default;
+  // y = x W^T + b. Shapes: x [T, inputs()], y [T, outputs()], T may be 0. Dtypes: x as the weight, y f32. All ranks of
+  // the group call it with the same T. Throws core::Error when a peer is lost.
+  virtual void Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) = 0;
+  virtual int64_t inputs() const = 0;   // columns that this rank is given
+  virtual int64_t outputs() const = 0;  // columns that this rank gets
+};
+
+// The whole weight on this rank.
+class LocalLinear final : public Linear {
+ public:
+  explicit LocalLinear(LinearWeight weight) : weight_(weight) {}
+  void Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) override;
+  int64_t inputs() const override { return weight_.weight.layout.k; }
+  int64_t outputs() const override { return weight_.weight.layout.n; }
+
+ private:
+  LinearWeight weight_;
+};
+
+// Outputs split: this rank computes its own.
+class ColumnParallelLinear final : public Linear {
+ public:
+  // Each rank keeps its part of the output.
+  explicit ColumnParallelLinear(LinearWeight weight) : weight_(weight) {}
+  // With the output gathered: every rank gets all columns, in rank order. ranges[r] is the part of rank r; parts may
+  // differ in size and may be empty. `tp` must outlive the layer.
+  ColumnParallelLinear(LinearWeight weight, comm::Communicator& tp, std::vector<spec::Range> ranges);
+
+  void Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) override;
+  int64_t inputs() const override { return weight_.weight.layout.k; }
+  int64_t outputs() const override { return ranges_.empty() ? weight_.weight.layout.n : ranges_.back().last; }
+
+ private:
+  LinearWeight weight_;
+  comm::Communicator* tp_ = nullptr;  // set: gather
+  std::vector<spec::Range> ranges_;
+  device::Buffer own_;
+};
+
+// Inputs split: the ranks' partial sums are added. `tp` must outlive the layer.
+class RowParallelLinear final : public Linear {
+ public:
+  RowParallelLinear(LinearWeight weight, comm::Communicator& tp) : weight_(weight), tp_(tp) {}
+  // REQUIRES y contiguous.
+  void Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) override;
+  int64_t inputs() const override { return weight_.weight.layout.k; }
+  int64_t outputs() const override { return weight_.weight.layout.n; }
+
+ private:
+  LinearWeight weight_;
+  comm::Communicator& tp_;
+};
+
+// y = the ranks' columns side by side, the same on every rank: ranges[r] are the columns of rank r in y; parts may
+// differ in size and may be empty. Shapes: own [T, ranges[rank].size()], y [T, ranges.back().last], f32.
+void GatherColumns(device::Stream& stream, comm::Communicator& tp, const std::vector<spec::Range>& ranges,
+                   core::ConstTensorView own_TN, core::TensorView y_TN);
+
+}  // namespace autodist::parallel
+
+#endif  // AUTODIST_PARALLEL_LINEAR_H_

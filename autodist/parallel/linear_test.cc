@@ -1,0 +1,112 @@
+#include "autodist/parallel/linear.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "autodist/core/random.h"
+#include "autodist/parallel/testing/rank_threads.h"
+
+namespace autodist::parallel {
+namespace {
+
+constexpr int64_t kTokens = 3, kInputs = 37, kOutputs = 53;  // nothing divides anything
+
+struct Layer {
+  std::vector<float> x = std::vector<float>(kTokens * kInputs);
+  std::vector<float> weight = std::vector<float>(kOutputs * kInputs);
+  std::vector<float> bias = std::vector<float>(kOutputs);
+
+  Layer() {
+    uint64_t stream = 0;
+    for (auto* values : {&x, &weight, &bias}) {
+      for (size_t i = 0; i < values->size(); ++i)
+        (*values)[i] = static_cast<float>(core::UniformDouble(3, stream, i)) * 2 - 1;
+      ++stream;
+    }
+  }
+  double Expected(int64_t token, int64_t output) const {
+    double sum = bias[static_cast<size_t>(output)];
+    for (int64_t k = 0; k < kInputs; ++k)
+      sum += double{x[static_cast<size_t>(token * kInputs + k)]} * weight[static_cast<size_t>(output * kInputs + k)];
+    return sum;
+  }
+  // Sums of kInputs products of values below 1, in f32.
+  static constexpr double kTolerance = kInputs * 6e-8 * 4;
+};
+
+// Packs W[rows, cols] for one rank.
+struct PackedPart {
+  device::Buffer memory;
+  LinearWeight weight;
+
+  PackedPart(device::Stream& stream, const Layer& layer, spec::Range rows, spec::Range cols, spec::Range bias) {
+    const kernels::PackedLayout layout(core::DType::kF32, rows.size(), cols.size());
+    memory = device::Buffer(layout.bytes());
+    const core::ConstTensorView whole(layer.weight.data(), kOutputs, kInputs);
+    kernels::PackRows(stream, whole.Rows(rows.first, rows.size()).Cols(cols.first, cols.size()), layout, 0, 0,
+                      memory.data());
+    weight = {{layout, memory.data()}, core::ConstTensorView(layer.bias.data(), 1, kOutputs).Cols(bias.first, bias.size())};
+  }
+};
+
+spec::Range Share(int64_t size, int ranks, int rank) { return {size * rank / ranks, size * (rank + 1) / ranks}; }
+
+class LinearTest : public ::testing::TestWithParam<int> {};
+
+TEST_P(LinearTest, ColumnPartsAreTheColumnsOfTheWhole) {
+  const Layer layer;
+  testing::RunRanks(GetParam(), [&](comm::Communicator& tp, device::Stream& stream) {
+    const spec::Range own = Share(kOutputs, tp.size(), tp.rank());
+    const PackedPart part(stream, layer, own, {0, kInputs}, own);
+    ColumnParallelLinear linear(part.weight);
+    ASSERT_EQ(linear.outputs(), own.size());
+    std::vector<float> y(static_cast<size_t>(kTokens * own.size()));
+    linear.Forward(stream, core::ConstTensorView(layer.x.data(), kTokens, kInputs),
+                   core::TensorView(y.data(), kTokens, own.size()));
+    for (int64_t t = 0; t < kTokens; ++t)
+      for (int64_t n = 0; n < own.size(); ++n)
+        EXPECT_NEAR(y[static_cast<size_t>(t * own.size() + n)], layer.Expected(t, own.first + n), Layer::kTolerance);
+  });
+}
+
+// R1: the gather joins the feature dim, in rank order, and parts may differ in size.
+TEST_P(LinearTest, GatheredColumnsAreWholeOnEveryRank) {
+  const Layer layer;
+  testing::RunRanks(GetParam(), [&](comm::Communicator& tp, device::Stream& stream) {
+    std::vector<spec::Range> ranges;
+    for (int r = 0; r < tp.size(); ++r) ranges.push_back(Share(kOutputs, tp.size(), r));
+    const spec::Range own = ranges[static_cast<size_t>(tp.rank())];
+    const PackedPart part(stream, layer, own, {0, kInputs}, own);
+    ColumnParallelLinear linear(part.weight, tp, ranges);
+    ASSERT_EQ(linear.outputs(), kOutputs);
+    std::vector<float> y(kTokens * kOutputs);
+    linear.Forward(stream, core::ConstTensorView(layer.x.data(), kTokens, kInputs),
+                   core::TensorView(y.data(), kTokens, kOutputs));
+    for (int64_t t = 0; t < kTokens; ++t)
+      for (int64_t n = 0; n < kOutputs; ++n)
+        EXPECT_NEAR(y[static_cast<size_t>(t * kOutputs + n)], layer.Expected(t, n), Layer::kTolerance);
+  });
+}
+
+// R2: partial sums are added, then the bias once: a bias added before the reduce would count once per rank.
+TEST_P(LinearTest, RowPartsSumToTheWholeAndTheBiasCountsOnce) {
+  const Layer layer;
+  testing::RunRanks(GetParam(), [&](comm::Communicator& tp, device::Stream& stream) {
+    const spec::Range own = Share(kInputs, tp.size(), tp.rank());
+    const PackedPart part(stream, layer, {0, kOutputs}, own, {0, kOutputs});
+    RowParallelLinear linear(part.weight, tp);
+    std::vector<float> y(kTokens * kOutputs);
+    const core::ConstTensorView x(layer.x.data(), kTokens, kInputs);
+    linear.Forward(stream, x.Cols(own.first, own.size()), core::TensorView(y.data(), kTokens, kOutputs));
+    for (int64_t t = 0; t < kTokens; ++t)
+      for (int64_t n = 0; n < kOutputs; ++n)
+        EXPECT_NEAR(y[static_cast<size_t>(t * kOutputs + n)], layer.Expected(t, n), Layer::kTolerance);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranks, LinearTest, ::testing::Values(1, 2, 3, 4));
+
+}  // namespace
+}  // namespace autodist::parallel

@@ -1,0 +1,76 @@
+// The ranks of a run that live in this process: all of them as threads, or one when a launcher started the others.
+#ifndef AUTODIST_RUNTIME_JOB_H_
+#define AUTODIST_RUNTIME_JOB_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "autodist/comm/communicator.h"
+#include "autodist/comm/launch.h"
+#include "autodist/core/error.h"
+#include "autodist/device/stream.h"
+#include "autodist/device/thread_pool.h"
+
+namespace autodist::runtime {
+
+// What one rank works with. Lives as long as the job.
+struct Rank {
+  int index = 0;  // in the world
+  std::unique_ptr<comm::Communicator> world;
+  std::unique_ptr<device::ThreadPool> pool;
+  std::unique_ptr<device::Stream> stream;
+};
+
+// An error that every rank of the job ended with; one process prints it.
+class RankError : public core::Error {
+ public:
+  RankError(const core::Error& error, bool report) : core::Error(error), report_(report) {}
+  bool report() const { return report_; }
+
+ private:
+  bool report_;
+};
+
+struct JobOptions {
+  int world_size = 1;
+  int threads_per_rank = 0;  // 0: usable cores / ranks of this host, at least 1
+  comm::CommOptions comm;
+};
+
+class Job {
+ public:
+  // Started by a launcher (launch.launcher != kNone): joins the other processes; this process is one rank. Otherwise
+  // all ranks are threads of this process. Throws core::Error when the world cannot be formed.
+  Job(const comm::LaunchInfo& launch, const JobOptions& options);
+
+  int world_size() const { return options_.world_size; }
+  int threads_per_rank() const { return options_.threads_per_rank; }
+  std::vector<Rank>& ranks() { return ranks_; }  // of this process, ascending
+  bool holds_rank0() const { return ranks_.front().index == 0; }
+
+  // Calls body(i) for each local rank ranks()[i], each on a thread of its own (the caller's when there is one), and
+  // returns when all have returned. When one throws, the job is aborted so that the others do not wait for it, and the
+  // error that came first is thrown as a RankError: the job is then only good for destruction.
+  void Run(const std::function<void(size_t)>& body);
+
+  // What must be the same in all processes of the job, e.g. {"plan", text}.
+  struct Shared {
+    std::string_view label;
+    std::string value;
+  };
+  // Collective over the processes. When any brings an error, or one of the shared values differs, all throw the same
+  // RankError.
+  void Agree(const std::optional<core::Error>& error, const std::vector<Shared>& shared);
+
+ private:
+  JobOptions options_;
+  std::vector<Rank> ranks_;
+};
+
+}  // namespace autodist::runtime
+
+#endif  // AUTODIST_RUNTIME_JOB_H_

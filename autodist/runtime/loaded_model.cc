@@ -1,0 +1,182 @@
+#include "autodist/runtime/loaded_model.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <utility>
+
+#include "autodist/arch/registry.h"
+#include "autodist/checkpoint/fingerprint.h"
+#include "autodist/checkpoint/model_directory.h"
+#include "autodist/checkpoint/safetensors.h"
+#include "autodist/checkpoint/hash.h"
+#include "autodist/core/error.h"
+#include "autodist/core/file.h"
+#include "autodist/core/log.h"
+#include "autodist/core/version.h"
+#include "autodist/device/topology.h"
+#include "autodist/planner/planner.h"
+#include "autodist/runtime/shard_layout.h"
+
+namespace autodist::runtime {
+namespace {
+
+using core::BadInput;
+
+constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
+
+core::DType ComputeDType(const std::string& word, const spec::ModelConfig& config) {
+  if (word == "auto") return config.checkpoint_dtype == core::DType::kBF16 ? core::DType::kBF16 : core::DType::kF32;
+  if (word == "float32" || word == "float16") return core::DType::kF32;
+  if (word == "bfloat16") return core::DType::kBF16;
+  throw BadInput("--dtype is {}, must be auto, float32, bfloat16 or float16", word);
+}
+
+void CheckDevice(const RunOptions& options) {
+  if (options.device == "cuda")
+    throw BadInput("--device cuda: this build of autodist has no CUDA backend; --device cpu is available");
+  if (options.device != "cpu") throw BadInput("--device is {}, must be cpu", options.device);
+  if (options.capture_graph.value_or(false))
+    throw BadInput("--capture-graph needs --device cuda: on the CPU there is no graph to capture");
+}
+
+planner::PlanRequest RequestOf(const RunOptions& options, const spec::ModelConfig& config) {
+  return {.mesh = {.tp = options.tensor_parallel_size,
+                   .pp = options.pipeline_parallel_size,
+                   .dp = options.data_parallel_size},
+          .ranks = options.ranks,
+          .stage_layers = options.stage_layers,
+          .compute_dtype = ComputeDType(options.dtype, config),
+          .batch_size = options.batch_size,
+          .micro_batch_size = options.micro_batch_size,
+          .max_model_len = options.max_model_len};
+}
+
+comm::LaunchInfo LaunchOf(const RunOptions& options) {
+  comm::LaunchFlags flags;
+  if (options.local_rank >= 0) flags.local_rank = options.local_rank;
+  if (options.world_size > 0) flags.world_size = options.world_size;
+  return comm::DetectLaunch([](const char* name) { return std::getenv(name); }, flags);
+}
+
+// Without --rank-memory, the ranks of this host share what it has.
+spec::Cluster ClusterOf(const RunOptions& options, const planner::PlanRequest& request, int local_ranks) {
+  spec::Cluster cluster{.cores = device::UsableCores(), .rank_memory_bytes = options.rank_memory_bytes};
+  if (local_ranks == 0) local_ranks = request.ranks > 0 ? request.ranks : request.mesh.world();
+  if (cluster.rank_memory_bytes.empty())
+    cluster.rank_memory_bytes = {device::AvailableMemoryBytes() / static_cast<uint64_t>(std::max(1, local_ranks))};
+  return cluster;
+}
+
+// Cheap enough for every start: what the ranks of a job must have in common.
+std::string HeaderHash(const PlannedModel& planned) {
+  checkpoint::Hash128 hash;
+  hash.AddField("config.json", core::ReadFile(planned.directory / "config.json", kMaxConfigBytes));
+  for (const spec::WeightFile& file : planned.catalog.files)
+    hash.AddField(file.path.filename().string(), fmt::format("{} {:016x}", file.size_bytes, file.header_hash));
+  return hash.Hex();
+}
+
+}  // namespace
+
+// Processes of one job refuse together: each joins the others first, then all compare what they would do.
+LoadedModel::LoadedModel(const RunOptions& options) {
+  const comm::LaunchInfo launch = LaunchOf(options);
+  const bool alone = launch.launcher == comm::Launcher::kNone;
+  if (!alone) StartJob(launch, launch.world_size, options);
+  std::optional<core::Error> error;
+  try {
+    Prepare(options, launch);
+  } catch (const core::Error& failure) {
+    error = failure;
+  }
+  if (alone) {
+    if (error) throw *error;
+    StartJob(launch, planned_.plan.mesh.world(), options);
+  } else {
+    job_->Agree(error, {});
+    job_->Agree({}, {{"the program version", std::string(core::kVersion)},
+                    {"the checkpoint (hash of config.json and headers)", HeaderHash(planned_)},
+                    {"the placement", PlacementText(planned_.plan)}});
+  }
+  Load(options.rebuild_cache);
+}
+
+void LoadedModel::StartJob(const comm::LaunchInfo& launch, int world_size, const RunOptions& options) {
+  job_ = std::make_unique<Job>(
+      launch, JobOptions{.world_size = world_size,
+                                  .threads_per_rank = options.threads,
+                                  .comm = {.collective_timeout_s = options.collective_timeout_s}});
+}
+
+PlannedModel PlanModel(const RunOptions& options, int local_ranks) {
+  CheckDevice(options);
+  PlannedModel planned;
+  planned.directory = checkpoint::ResolveModelDirectory(options.model_name_or_path);
+  planned.catalog = checkpoint::ReadCatalog(planned.directory);
+  planned.model = arch::Describe(planned.directory, planned.catalog);
+  const planner::PlanRequest request = RequestOf(options, planned.model.config);
+  planned.plan = planner::MakePlan(planned.model.config, planned.model.tensors,
+                                   ClusterOf(options, request, local_ranks), request);
+  return planned;
+}
+
+void LoadedModel::Prepare(const RunOptions& options, const comm::LaunchInfo& launch) {
+  const bool alone = launch.launcher == comm::Launcher::kNone;
+  planned_ = PlanModel(options, alone ? 0 : launch.local_world_size);
+  defaults_ = arch::ReadGenerationDefaults(planned_.directory, planned_.model.config);
+  if (!alone)
+    planner::CheckWorld(planned_.plan.mesh, launch.world_size, "the launcher's world size", launch.local_rank);
+  if (options.use_cache) {
+    checkpoint::ShardCacheOptions cache_options;
+    if (!options.cache_dir.empty()) cache_options.directory = options.cache_dir;
+    cache_.emplace(cache_options);
+    if (!cache_->enabled()) cache_.reset();
+  }
+}
+
+checkpoint::ShardKey LoadedModel::CacheKey() const {
+  return {.fingerprint = checkpoint::ComputeFingerprint(planned_.directory, planned_.catalog).local,
+          .plan = spec::PlacementText(planned_.plan),
+          .dtype = std::string(core::NameOf(planned_.plan.compute_dtype)),
+          .quantisation = "none",
+          .isa = std::string(device::NameOf(device::DetectIsa())),
+          .library = std::string(core::kVersion),
+          .world = planned_.plan.mesh.world(),
+          .model = checkpoint::ModelSlug(planned_.directory),
+          .source = std::filesystem::absolute(planned_.directory).string()};
+}
+
+void LoadedModel::Load(bool rebuild_cache) {
+  const auto start = std::chrono::steady_clock::now();
+  const checkpoint::WeightReader reader(planned_.catalog);
+  const checkpoint::ShardKey key = cache_ ? CacheKey() : checkpoint::ShardKey{};
+  shards_.resize(job_->ranks().size());
+  job_->Run([&](size_t i) {
+    Rank& rank = job_->ranks()[i];
+    shards_[i] = LoadRank(rank, reader, key, rebuild_cache);
+    rank.world->Barrier();
+  });
+  for (const LoadedShard& shard : shards_) load_report_.ranks_from_cache += shard.from_cache() ? 1 : 0;
+  load_report_.bytes_needed = reader.bytes_needed();
+  load_report_.bytes_requested = reader.bytes_requested();
+  load_report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+LoadedShard LoadedModel::LoadRank(Rank& rank, const checkpoint::WeightReader& reader, const checkpoint::ShardKey& key,
+                                  bool rebuild_cache) {
+  if (!cache_) return LoadedShard::Pack(*rank.stream, planned_.plan, rank.index, reader);
+  uint64_t bytes = 0;
+  for (const BlobLayout& blob : LayoutShard(planned_.plan, rank.index)) bytes += blob.bytes();
+  checkpoint::ShardCache::Access access = cache_->Acquire(key, rank.index, bytes, rebuild_cache);
+  if (access.shard) {
+    auto shard = LoadedShard::FromCache(planned_.plan, rank.index, *std::move(access.shard));
+    if (shard) return *std::move(shard);
+    core::Log("the cached shard holds other tensors than the plan; reading the checkpoint");
+  }
+  LoadedShard shard = LoadedShard::Pack(*rank.stream, planned_.plan, rank.index, reader);
+  if (access.writer) shard.Store(*access.writer);
+  return shard;
+}
+
+}  // namespace autodist::runtime

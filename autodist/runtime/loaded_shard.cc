@@ -1,0 +1,84 @@
+#include "autodist/runtime/loaded_shard.h"
+
+#include <utility>
+
+#include "autodist/core/check.h"
+#include "autodist/kernels/elementwise.h"
+
+namespace autodist::runtime {
+
+void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan, const checkpoint::WeightReader& reader,
+              const BlobLayout& blob, void* out) {
+  for (const BlobMember& member : blob.members) {
+    const spec::ModelTensor& tensor = plan.tensors[static_cast<size_t>(member.tensor)];
+    reader.Read(tensor, member.rows, member.cols, [&](int64_t first_row, core::ConstTensorView block) {
+      const int64_t row = member.first_row + first_row;
+      if (blob.packed) {
+        kernels::PackRows(stream, block, blob.matrix, row, 0, out);
+      } else {
+        kernels::Convert(stream, block,
+                         core::TensorView(static_cast<float*>(out) + row * blob.cols, block.rows(), block.cols()));
+      }
+    });
+  }
+}
+
+LoadedShard LoadedShard::Pack(device::Stream& stream, const spec::ParallelPlan& plan, int rank,
+                              const checkpoint::WeightReader& reader) {
+  LoadedShard shard;
+  for (BlobLayout& layout : LayoutShard(plan, rank)) {
+    device::Buffer& buffer = shard.buffers_.emplace_back(layout.bytes());
+    PackBlob(stream, plan, reader, layout, buffer.data());
+    std::string name = layout.name;
+    shard.blobs_.emplace(std::move(name), Blob{std::move(layout), buffer.data()});
+  }
+  return shard;
+}
+
+void LoadedShard::Store(checkpoint::ShardWriter& writer) const {
+  for (const auto& [name, blob] : blobs_) {
+    const std::span data(static_cast<const std::byte*>(blob.data), blob.layout.bytes());
+    if (!writer.Add(name, blob.layout.Describe(), data)) return;
+  }
+  writer.Commit();
+}
+
+std::optional<LoadedShard> LoadedShard::FromCache(const spec::ParallelPlan& plan, int rank,
+                                                  checkpoint::MappedShard mapping) {
+  LoadedShard shard;
+  for (BlobLayout& layout : LayoutShard(plan, rank)) {
+    const auto blob = mapping.Find(layout.name);
+    if (!blob || blob->data.size() != layout.bytes() || blob->layout != layout.Describe()) return std::nullopt;
+    std::string name = layout.name;
+    shard.blobs_.emplace(std::move(name), Blob{std::move(layout), blob->data.data()});
+  }
+  shard.mapping_ = std::move(mapping);
+  return shard;
+}
+
+kernels::PackedWeight LoadedShard::Matrix(const std::string& name) const {
+  const auto found = blobs_.find(name);
+  AUTODIST_CHECK(found != blobs_.end() && found->second.layout.packed);
+  return {found->second.layout.matrix, found->second.data};
+}
+
+core::ConstTensorView LoadedShard::Vector(const std::string& name) const {
+  const core::ConstTensorView table = Table(name);
+  AUTODIST_CHECK(table.cols() <= 1);
+  return {table.data(), core::DType::kF32, table.elements() > 0 ? 1 : 0, table.rows()};
+}
+
+core::ConstTensorView LoadedShard::Table(const std::string& name) const {
+  const auto found = blobs_.find(name);
+  if (found == blobs_.end()) return {};
+  AUTODIST_CHECK(!found->second.layout.packed);
+  return {found->second.data, core::DType::kF32, found->second.layout.rows, found->second.layout.cols};
+}
+
+uint64_t LoadedShard::bytes() const {
+  uint64_t sum = 0;
+  for (const auto& [name, blob] : blobs_) sum += blob.layout.bytes();
+  return sum;
+}
+
+}  // namespace autodist::runtime

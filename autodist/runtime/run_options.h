@@ -1,0 +1,74 @@
+// How a checkpoint is to be run: which model, how it is split, what it may use.
+#ifndef AUTODIST_RUNTIME_RUN_OPTIONS_H_
+#define AUTODIST_RUNTIME_RUN_OPTIONS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace autodist::runtime {
+
+// Checked by BringUp(), which throws core::Error naming the flag, its value and the limit.
+struct RunOptions {
+  // A directory, or org/name[@revision] in the HuggingFace cache. Never downloads.
+  std::string model_name_or_path;
+  // "cpu".
+  std::string device = "cpu";
+  // auto, float32, bfloat16 or float16; auto: bfloat16 for bfloat16 checkpoints, else float32. float16 is computed in
+  // float32.
+  std::string dtype = "auto";
+
+  // Parameters that affect the split.
+
+  int tensor_parallel_size = 1;
+  int pipeline_parallel_size = 1;
+  int data_parallel_size = 1;
+  // > 0: instead of the three sizes; the planner chooses and says why in plan().reasons.
+  int ranks = 0;
+  // Layers per stage, summing to the layer count; empty: by bytes.
+  std::vector<int64_t> stage_layers;
+  // Memory of each rank, or one value for all; empty: what the host has.
+  std::vector<uint64_t> rank_memory_bytes;
+  // Of this process; -1 / 0: as the launcher says. Given, they must agree with it.
+  int local_rank = -1;
+  int world_size = 0;
+
+  // Parameters that affect memory and speed.
+
+  // Sequences in flight, and per micro-batch (0: ceil(batch_size / pipeline_parallel_size)).
+  int64_t batch_size = 1;
+  int64_t micro_batch_size = 0;
+  // Positions per sequence, prompt and output together; 0: the model's context. The KV cache itself is sized to each
+  // request.
+  int64_t max_model_len = 0;
+  // Per rank; 0: usable cores / ranks of this host.
+  int threads = 0;
+  // Record work as graphs and replay it: needs a GPU. Unset: the device's default.
+  std::optional<bool> capture_graph;
+  // The result does not depend on what else is in the batch.
+  bool deterministic = false;
+
+  // Shard cache: packed weights of earlier runs, mapped instead of read.
+
+  bool use_cache = true;
+  // Empty: $XDG_CACHE_HOME/autodist, else ~/.cache/autodist. A given directory that cannot be used is refused.
+  std::string cache_dir;
+  bool rebuild_cache = false;
+
+  // Longest wait for a peer, in seconds.
+  double collective_timeout_s = 60;
+  // No progress lines.
+  bool quiet = true;
+};
+
+struct LoadReport {
+  double seconds = 0;
+  uint64_t bytes_needed = 0;     // of the checkpoint, by the ranks of this process
+  uint64_t bytes_requested = 0;  // asked of its files
+  int ranks_from_cache = 0;      // ranks of this process that mapped a cache entry
+};
+
+}  // namespace autodist::runtime
+
+#endif  // AUTODIST_RUNTIME_RUN_OPTIONS_H_
