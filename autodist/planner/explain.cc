@@ -18,7 +18,7 @@ using spec::Range;
 using spec::RankPlan;
 
 constexpr size_t kColumns = 100;
-constexpr size_t kSliceColumns = 42;  // what the columns before it leave
+constexpr size_t kSliceColumns = 38;  // what the columns before it leave
 
 using Text = std::back_insert_iterator<std::string>;
 
@@ -92,15 +92,16 @@ std::string SliceText(const spec::ModelTensor& tensor,
     const Range range = by_cols ? shard.cols : shard.rows;
     ranges.push_back(range.size() == 0 ? "none" : fmt::format("{}:{}", range.first, range.last));
   }
-  const std::string text =
-      fmt::format("{} {}", by_cols ? "cols" : "rows", fmt::join(ranges, " | "));
-  if (text.size() <= kSliceColumns) return text;
-  return fmt::format("{} {} | {} .. {}", by_cols ? "cols" : "rows", ranges[0], ranges[1],
-                     ranges.back());
+  const std::string_view cut = by_cols ? "cols" : "rows";
+  for (const std::string& text :
+       {fmt::format("{} {}", cut, fmt::join(ranges, " | ")),
+        fmt::format("{} {} | {} .. {}", cut, ranges[0], ranges[1], ranges.back())})
+    if (text.size() <= kSliceColumns) return text;
+  return fmt::format("{} {} .. {}", cut, ranges[0], ranges.back());
 }
 
 void WriteTensors(Text out, const ParallelPlan& plan) {
-  fmt::format_to(out, "\n{:<34}{:<12}{:<18}{}\n", "tensor", "role", "shape",
+  fmt::format_to(out, "\n{:<34}{:<12}{:<16}{}\n", "tensor", "role", "shape",
                  "slice of each tp rank");
   std::set<spec::TensorId> written;
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
@@ -112,7 +113,7 @@ void WriteTensors(Text out, const ParallelPlan& plan) {
     if (kind.layer == 0) name = "layers.*" + name.substr(std::string_view("layers.0").size());
     const std::string shape = tensor.vector ? fmt::format("[{}]", tensor.rows)
                                             : fmt::format("[{}, {}]", tensor.rows, tensor.cols);
-    fmt::format_to(out, "{:<34}{:<12}{:<18}{}\n", name, spec::NameOf(tensor.role), shape,
+    fmt::format_to(out, "{:<34}{:<12}{:<16}{}\n", name, spec::NameOf(tensor.role), shape,
                    SliceText(tensor, ShardsOf(plan, static_cast<int>(i))));
   }
 }

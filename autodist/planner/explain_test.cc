@@ -22,7 +22,8 @@ TEST(ExplainTest, WholeText) {
   plan.reasons = {
       "as asked: a sentence that is longer than one line of one hundred columns is broken between "
       "words"};
-  EXPECT_EQ(Explain(model.config, plan), R"(model   llama: 4 layers of 64, 8 heads (2 kv) of 8, feed-forward 172, vocabulary 131
+  EXPECT_EQ(Explain(model.config, plan),
+            R"(model   llama: 4 layers of 64, 8 heads (2 kv) of 8, feed-forward 172, vocabulary 131
 mesh    tp 4 x pp 2 = 8 ranks, in float32
 run     2 sequences, micro-batches of 1, KV cache for 256 positions each, prompts in chunks of 512
 
@@ -30,18 +31,18 @@ stage  ranks       layers
 0      0-3         0-1         2 layers + embedding
 1      4-7         2-3         2 layers + head (the embedding table)
 
-tensor                            role        shape             slice of each tp rank
-token_embedding.weight            vocab       [131, 64]         rows 0:36 | 36:72 | 72:108 | 108:131
-layers.*.attention_norm.weight    replicated  [64]              whole
-layers.*.q.weight                 column      [64, 64]          rows 0:16 | 16:32 | 32:48 | 48:64
-layers.*.k.weight                 column      [16, 64]          rows 0:8 | 0:8 | 8:16 | 8:16
-layers.*.v.weight                 column      [16, 64]          rows 0:8 | 0:8 | 8:16 | 8:16
-layers.*.attention_output.weight  row         [64, 64]          cols 0:16 | 16:32 | 32:48 | 48:64
-layers.*.mlp_norm.weight          replicated  [64]              whole
-layers.*.gate.weight              column      [172, 64]         rows 0:42 | 42:84 | 84:128 | 128:172
-layers.*.up.weight                column      [172, 64]         rows 0:42 | 42:84 | 84:128 | 128:172
-layers.*.down.weight              row         [64, 172]         cols 0:42 | 42:84 | 84:128 | 128:172
-final_norm.weight                 replicated  [64]              whole
+tensor                            role        shape           slice of each tp rank
+token_embedding.weight            vocab       [131, 64]       rows 0:36 | 36:72 | 72:108 | 108:131
+layers.*.attention_norm.weight    replicated  [64]            whole
+layers.*.q.weight                 column      [64, 64]        rows 0:16 | 16:32 | 32:48 | 48:64
+layers.*.k.weight                 column      [16, 64]        rows 0:8 | 0:8 | 8:16 | 8:16
+layers.*.v.weight                 column      [16, 64]        rows 0:8 | 0:8 | 8:16 | 8:16
+layers.*.attention_output.weight  row         [64, 64]        cols 0:16 | 16:32 | 32:48 | 48:64
+layers.*.mlp_norm.weight          replicated  [64]            whole
+layers.*.gate.weight              column      [172, 64]       rows 0:42 | 42:84 | 84:128 | 128:172
+layers.*.up.weight                column      [172, 64]       rows 0:42 | 42:84 | 84:128 | 128:172
+layers.*.down.weight              row         [64, 172]       cols 0:42 | 42:84 | 84:128 | 128:172
+final_norm.weight                 replicated  [64]            whole
 
 rank             weights    KV cache   activations     buffers       total          read
 0-1              145 KiB    64.0 KiB       318 KiB     256 KiB     783 KiB      48.5 KiB
@@ -78,7 +79,7 @@ TEST(ExplainTest, ManyRanksKeepTheirLinesShort) {
   EXPECT_THAT(
       text.str(),
       HasSubstr(
-          "layers.*.attention_output.bias    row         [8192]            whole, added after"));
+          "layers.*.attention_output.bias    row         [8192]          whole, added after"));
   EXPECT_THAT(text.str(), HasSubstr("\n32-63 "));  // equal ranks share a line
 }
 
