@@ -9,7 +9,7 @@ namespace autodist::planner {
 namespace {
 
 constexpr int64_t kPanelRows = 64;
-constexpr int64_t kPanelRowBytes = 64;
+constexpr int64_t kBf16Columns = 32;
 constexpr uint64_t kF32Bytes = 4;
 
 int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -61,8 +61,8 @@ uint64_t BufferBytes(const spec::ModelConfig& config, const RankPart& part, cons
 }  // namespace
 
 uint64_t PackedMatrixBytes(int64_t rows, int64_t cols, core::DType dtype) {
-  const int64_t element = static_cast<int64_t>(core::SizeOf(dtype));
-  return Product({RoundUp(rows, kPanelRows), RoundUp(cols * element, kPanelRowBytes)});
+  const int64_t padded = dtype == core::DType::kBF16 ? RoundUp(cols, kBf16Columns) : cols;
+  return Product({RoundUp(rows, kPanelRows), padded, static_cast<int64_t>(core::SizeOf(dtype))});
 }
 
 uint64_t LayerWeightBytes(const spec::ModelConfig& config, const spec::TpShare& share,
@@ -95,7 +95,7 @@ uint64_t WeightBytes(const spec::ModelConfig& config, const RankPart& part, core
       static_cast<uint64_t>(part.layers.size()) * LayerWeightBytes(config, part.share, dtype);
   if (part.first_stage) {
     bytes += VocabTableBytes(config, part.share, dtype);
-    bytes += Product({config.learned_position_rows, config.hidden_size}) * core::SizeOf(dtype);
+    bytes += Product({config.learned_position_rows, config.hidden_size}) * kF32Bytes;
     if (projected) bytes += PackedMatrixBytes(config.hidden_size, config.embedding_size, dtype);
   }
   if (part.last_stage) {

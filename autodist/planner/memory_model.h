@@ -33,8 +33,8 @@ struct RankPart {
   bool tp_peers = false;  // tp > 1
 };
 
-// A matrix [rows, cols] in panels of 64 rows and 32 (bf16) or 16 (f32) columns: 64 bytes of each
-// row.
+// A packed matrix [rows, cols], as kernels/matmul.h lays it out: rows in blocks of 64 and, in bf16,
+// columns in 32.
 uint64_t PackedMatrixBytes(int64_t rows, int64_t cols, core::DType dtype);
 
 // One decoder block: the packed matrices qkv, attention_output, gate_up (or up) and down; norms and

@@ -14,11 +14,11 @@ RankPart WholeModel(const spec::ModelConfig& config) {
   return {.share = PartitionModel(config, 1).shares[0], .layers = {0, config.num_layers}};
 }
 
-TEST(MemoryModelTest, PackedMatricesAreRoundedToPanels) {
+TEST(MemoryModelTest, PackedMatricesAreRoundedToBlocks) {
   EXPECT_EQ(PackedMatrixBytes(64, 32, DType::kBF16), 64u * 32 * 2);
   EXPECT_EQ(PackedMatrixBytes(65, 33, DType::kBF16), 128u * 64 * 2);
-  EXPECT_EQ(PackedMatrixBytes(65, 33, DType::kF32), 128u * 48 * 4);
-  EXPECT_EQ(PackedMatrixBytes(1, 1, DType::kF32), 64u * 16 * 4);
+  EXPECT_EQ(PackedMatrixBytes(65, 33, DType::kF32), 128u * 33 * 4);
+  EXPECT_EQ(PackedMatrixBytes(1, 1, DType::kF32), 64u * 4);
   EXPECT_EQ(PackedMatrixBytes(0, 33, DType::kF32), 0u);  // a rank without rows of the vocabulary
 }
 
@@ -28,8 +28,8 @@ TEST(MemoryModelTest, OneLayer) {
   const spec::TpShare share = PartitionModel(config, 1).shares[0];
   const uint64_t norms = 2 * 70 * 4;
   EXPECT_EQ(LayerWeightBytes(config, share, DType::kF32),
-            4u * (64 * 80 /* qkv */ + 128 * 32 /* output */ + 256 * 80 /* gate_up */ +
-                  128 * 112 /* down */) +
+            4u * (64 * 70 /* qkv */ + 128 * 32 /* output */ + 256 * 70 /* gate_up */ +
+                  128 * 100 /* down */) +
                 norms);
   EXPECT_EQ(LayerWeightBytes(config, share, DType::kBF16),
             2u * (64 * 96 + 128 * 32 + 256 * 96 + 128 * 128) + norms);
@@ -76,10 +76,10 @@ TEST(MemoryModelTest, PositionsAndProjectionsLieOnTheEnds) {
   part.last_stage = false;
   const uint64_t plain = WeightBytes(config, part, DType::kBF16);
   config.learned_position_rows = 66;
-  EXPECT_EQ(WeightBytes(config, part, DType::kBF16) - plain, 66u * 64 * 2);
+  EXPECT_EQ(WeightBytes(config, part, DType::kBF16) - plain, 66u * 64 * 4);
   config.embedding_size = 32;  // a narrower table, and project_in
   EXPECT_EQ(WeightBytes(config, part, DType::kBF16) + 1024u * 32 * 2,
-            plain + 66u * 64 * 2 + 64u * 32 * 2);
+            plain + 66u * 64 * 4 + 64u * 32 * 2);
 }
 
 // Qwen2.5-7B: 28 layers, 4 kv heads of 128, bf16: 57,344 bytes per token.

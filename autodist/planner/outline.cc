@@ -30,6 +30,9 @@ StageLoad MemoryLoad(const spec::ModelConfig& config, const spec::Cluster& clust
     double base;
     double per_layer;
   };
+  // One size for all leaves plain bytes, so that hosts which measure it a little differently still
+  // cut alike.
+  const bool unequal = cluster.rank_memory_bytes.size() > 1;
   std::vector<std::vector<Affine>> loads(static_cast<size_t>(outline.mesh.pp));
   for (int rank = 0; rank < outline.mesh.world(); ++rank) {
     const int stage = outline.mesh.StageOf(rank);
@@ -42,8 +45,7 @@ StageLoad MemoryLoad(const spec::ModelConfig& config, const spec::Cluster& clust
     const double base = static_cast<double>(EstimateRank(config, part, outline.shape).total());
     part.layers = {0, 1};
     const double one = static_cast<double>(EstimateRank(config, part, outline.shape).total());
-    const uint64_t memory = RankMemory(cluster, rank);
-    const double scale = memory == 0 ? 1.0 : 1.0 / static_cast<double>(memory);
+    const double scale = unequal ? 1.0 / static_cast<double>(RankMemory(cluster, rank)) : 1.0;
     loads[static_cast<size_t>(stage)].push_back({base * scale, (one - base) * scale});
   }
   return [loads = std::move(loads)](int stage, spec::Range layers) {
@@ -77,6 +79,9 @@ Outline MakeOutline(const spec::ModelConfig& config, const spec::Cluster& cluste
   outline.mesh = mesh;
   outline.shape = ShapeOf(config, request, mesh.pp);
   outline.partition = PartitionModel(config, mesh.tp);
+  if (std::count(cluster.rank_memory_bytes.begin(), cluster.rank_memory_bytes.end(), uint64_t{0}) >
+      0)
+    throw core::BadInput("--rank-memory holds a size of 0, must be at least 1 byte");
   const size_t memories = cluster.rank_memory_bytes.size();
   if (memories > 1 && memories != static_cast<size_t>(mesh.world()))
     throw core::BadInput(

@@ -31,7 +31,8 @@ struct Outline {
 Outline MakeOutline(const spec::ModelConfig& config, const spec::Cluster& cluster,
                     const PlanRequest& request, const spec::Mesh& mesh);
 
-// Memory of one rank; 0 when unknown. REQUIRES: rank_memory_bytes has 0, 1 or world entries.
+// Memory of one rank; 0 when unknown. REQUIRES: rank_memory_bytes has 0, 1 or world entries, none
+// of them 0.
 uint64_t RankMemory(const spec::Cluster& cluster, int rank);
 
 // The first rank that needs more than it has, or -1.

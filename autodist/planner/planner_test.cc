@@ -149,6 +149,8 @@ TEST(PlannerTest, StagesByUnequalMemory) {
                 Plan(model, {}, {.cores = 4, .rank_memory_bytes = {gib, gib}});
               }),
               HasSubstr("--rank-memory gives 2 sizes"));
+  EXPECT_THAT(RefusalOf([&] { Plan(model, {}, {.cores = 4, .rank_memory_bytes = {0}}); }),
+              HasSubstr("--rank-memory holds a size of 0"));
   const ParallelPlan tp =
       Plan(model, {.mesh = MeshOf(2, 1)}, {.cores = 4, .rank_memory_bytes = {gib, 3 * gib}});
   EXPECT_THAT(tp.notes, ElementsAre(HasSubstr("unequal memory")));
