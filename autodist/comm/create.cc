@@ -24,8 +24,11 @@ std::unique_ptr<Communicator> CreateOverMpi([[maybe_unused]] const LaunchInfo& l
 
 std::unique_ptr<Communicator> CreateCommunicator(const LaunchInfo& launch, const CommOptions& options) {
   AUTODIST_CHECK(launch.launcher != Launcher::kNone);
-  if (launch.launcher == Launcher::kMpi) return CreateOverMpi(launch, options);
-  if (launch.local_world_size != launch.world_size) {
+  const bool one_host = launch.local_world_size == launch.world_size;
+  // On one host mpirun is a launcher like others: MPI would bring nothing but its start-up time and its own files.
+  const bool needs_mpi = launch.launcher == Launcher::kMpi && (!one_host || launch.job.empty());
+  if (needs_mpi) return CreateOverMpi(launch, options);
+  if (!one_host) {
     throw core::BadInput("{} of {} ranks are on this host: between hosts, start the ranks with mpirun",
                          launch.local_world_size, launch.world_size);
   }

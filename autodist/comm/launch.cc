@@ -147,7 +147,13 @@ LaunchInfo DetectLaunch(const Environment& environment, const LaunchFlags& flags
   const bool mpi = ReadMpi(reader, facts);
   const bool torch = ReadTorchVariables(reader, facts);
   const bool by_flags = ReadFlags(flags, facts);
-  if (mpi) return Complete(Launcher::kMpi, facts);
+  if (mpi) {
+    LaunchInfo info = Complete(Launcher::kMpi, facts);
+    // Of one mpirun. Other MPI libraries set nothing of the kind, nor always how many ranks are on this host.
+    const std::string job = reader.Text("PMIX_NAMESPACE");
+    if (!job.empty() && facts.local_world_size.known()) info.job = "mpirun job " + job;
+    return info;
+  }
   if (torch || by_flags) {
     const bool elastic = reader.Has("TORCHELASTIC_RUN_ID");
     LaunchInfo info = Complete(elastic ? Launcher::kTorchrun : Launcher::kManual, facts);

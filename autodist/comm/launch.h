@@ -32,7 +32,8 @@ struct LaunchInfo {
   int world_size = 1;
   int local_rank = 0;
   int local_world_size = 1;  // ranks on this host
-  // What the ranks of this job have in common and other jobs of this user on this host do not; for messages too.
+  // What the ranks of this job have in common and other jobs of this user on this host do not; for messages too. Empty
+  // when the environment does not tell: MPI itself must be asked.
   std::string job;
 };
 

@@ -70,12 +70,16 @@ TEST(LaunchTest, Mpi) {
   const Variables open_mpi = {{"OMPI_COMM_WORLD_RANK", "3"},
                               {"OMPI_COMM_WORLD_SIZE", "4"},
                               {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
-                              {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}};
+                              {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
+                              {"PMIX_NAMESPACE", "4711"}};
   const LaunchInfo info = Detect(open_mpi);
   EXPECT_EQ(info.launcher, Launcher::kMpi);
   EXPECT_EQ(info.rank, 3);
   EXPECT_EQ(info.local_world_size, 2);
-  EXPECT_EQ(Detect({{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}}).launcher, Launcher::kMpi);
+  EXPECT_EQ(info.job, "mpirun job 4711");
+  const LaunchInfo mpich = Detect({{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}});
+  EXPECT_EQ(mpich.launcher, Launcher::kMpi);
+  EXPECT_EQ(mpich.job, "");
   // Variables of an allocation around it do not count.
   Variables inside_slurm = open_mpi;
   inside_slurm.insert({{"SLURM_STEP_ID", "0"}, {"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "1"}});

@@ -1,8 +1,9 @@
-// Ranks that mpirun started.
+// Ranks that an MPI launcher started and that need MPI: they are on several hosts, or the launcher's environment does
+// not tell enough to do without (create.h).
 //
-// Ranks that all lie on one host use MPI to meet, and to end properly; between them works the shared memory of
-// process_communicator.h, watchdog included. Ranks on several hosts exchange MPI messages. Only the MPI-3.1 interface is
-// used, from the thread that started the session (MPI_THREAD_FUNNELED).
+// Ranks that turn out to be on one host use MPI to meet and to end properly; between them works the shared memory of
+// process_communicator.h, watchdog included. Ranks on several hosts exchange MPI messages. Only the MPI-3.1 interface
+// is used, from the thread that started the session (MPI_THREAD_FUNNELED).
 #ifndef AUTODIST_COMM_MPI_COMMUNICATOR_H_
 #define AUTODIST_COMM_MPI_COMMUNICATOR_H_
 

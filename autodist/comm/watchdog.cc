@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <utility>
@@ -18,10 +19,10 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPeriod{100};
-// How long a rank that leaves an aborted job waits for its peers to go. Rank 0 looks after all others; they look after
-// rank 0, and give it the time to do so first.
-constexpr milliseconds kPeerTime{3000};
-constexpr milliseconds kRankZeroTime{4000};
+// How long a rank that leaves an aborted job waits for its peers to go, before it kills them. Rank 0 looks after all
+// others; they look after rank 0, and give it the time to do so first.
+constexpr milliseconds kTimeForOthers{2300};
+constexpr milliseconds kTimeForRankZero{3000};
 
 }  // namespace
 
@@ -44,6 +45,10 @@ Watchdog::~Watchdog() {
 
 void Watchdog::Run() {
   core::SetLogRank(rank_);
+  // Signals are for the threads of the program; SIGPIPE, too, when the launcher took our stderr with it.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
   Clock::time_point aborted_since = Clock::time_point::max();
   while (true) {
     std::vector<pollfd> polls{{stop_.get(), POLLIN, 0}};
@@ -82,20 +87,23 @@ void Watchdog::LookAtParent() {
 
 void Watchdog::EndProcess() {
   if (memory_->ClaimReport()) core::Log("error: {}", memory_->abort_reason().what());
+  memory_->SetLeft(rank_);
   EndPeers();
   ::_exit(static_cast<int>(core::ErrorKind::kPeerLost));
 }
 
 void Watchdog::EndPeers() {
-  const Clock::time_point end = Clock::now() + (rank_ == 0 ? kPeerTime : kRankZeroTime);
-  while (true) {
-    LookAtLinks();
-    std::erase_if(links_, [&](const PeerLink& link) { return memory_->left(link.rank); });
-    if (links_.empty() || Clock::now() >= end) break;
+  // Rank 0 goes when the others have left, they go when rank 0 is gone: a launcher that reacts to the first end of a
+  // rank would else end rank 0 before it has done its part.
+  const auto gone = [&](const PeerLink& link) { return rank_ == 0 && memory_->left(link.rank); };
+  const Clock::time_point end = Clock::now() + (rank_ == 0 ? kTimeForOthers : kTimeForRankZero);
+  while (LookAtLinks(), !std::ranges::all_of(links_, gone)) {
+    if (Clock::now() >= end) break;
     std::this_thread::sleep_for(milliseconds(10));
   }
   for (const PeerLink& link : links_) {
-    if (link.process.get() >= 0) ::syscall(SYS_pidfd_send_signal, link.process.get(), SIGKILL, nullptr, 0);
+    if (gone(link) || link.process.get() < 0) continue;
+    ::syscall(SYS_pidfd_send_signal, link.process.get(), SIGKILL, nullptr, 0);
   }
 }
 

@@ -36,7 +36,7 @@ class ParentWatch {
 
 class Watchdog {
  public:
-  static constexpr std::chrono::milliseconds kGraceTime{2000};
+  static constexpr std::chrono::milliseconds kGraceTime{1500};
 
   // `watch_parent`: the parent is the launcher, its end is the end of the job.
   Watchdog(std::shared_ptr<JobMemory> memory, int rank, std::vector<PeerLink> links, ParentWatch parent,
