@@ -141,7 +141,7 @@ checkpoint::ShardKey LoadedModel::CacheKey() const {
           .dtype = std::string(core::NameOf(planned_.plan.compute_dtype)),
           .quantisation = "none",
           .isa = std::string(device::NameOf(device::DetectIsa())),
-          .library = std::string(core::kVersion),
+          .library = fmt::format("{} packing {}", core::kVersion, kernels::PackedLayout::kVersion),
           .world = planned_.plan.mesh.world(),
           .model = checkpoint::ModelSlug(planned_.directory),
           .source = std::filesystem::absolute(planned_.directory).string()};

@@ -12,7 +12,7 @@ namespace autodist::runtime {
 // Checked by BringUp(), which throws core::Error naming the flag, its value and the limit.
 struct RunOptions {
   // A directory, or org/name[@revision] in the HuggingFace cache. Never downloads.
-  std::string model_name_or_path;
+  std::string model_name_or_path = {};
   // "cpu".
   std::string device = "cpu";
   // auto, float32, bfloat16 or float16; auto: bfloat16 for bfloat16 checkpoints, else float32. float16 is computed in
@@ -27,9 +27,9 @@ struct RunOptions {
   // > 0: instead of the three sizes; the planner chooses and says why in plan().reasons.
   int ranks = 0;
   // Layers per stage, summing to the layer count; empty: by bytes.
-  std::vector<int64_t> stage_layers;
+  std::vector<int64_t> stage_layers = {};
   // Memory of each rank, or one value for all; empty: what the host has.
-  std::vector<uint64_t> rank_memory_bytes;
+  std::vector<uint64_t> rank_memory_bytes = {};
   // Of this process; -1 / 0: as the launcher says. Given, they must agree with it.
   int local_rank = -1;
   int world_size = 0;
@@ -45,7 +45,7 @@ struct RunOptions {
   // Per rank; 0: usable cores / ranks of this host.
   int threads = 0;
   // Record work as graphs and replay it: needs a GPU. Unset: the device's default.
-  std::optional<bool> capture_graph;
+  std::optional<bool> capture_graph = {};
   // The result does not depend on what else is in the batch.
   bool deterministic = false;
 
@@ -53,7 +53,7 @@ struct RunOptions {
 
   bool use_cache = true;
   // Empty: $XDG_CACHE_HOME/autodist, else ~/.cache/autodist. A given directory that cannot be used is refused.
-  std::string cache_dir;
+  std::string cache_dir = {};
   bool rebuild_cache = false;
 
   // Longest wait for a peer, in seconds.
