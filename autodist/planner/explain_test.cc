@@ -45,12 +45,12 @@ layers.*.down.weight              row         [64, 172]       cols 0:42 | 42:84 
 final_norm.weight                 replicated  [64]            whole
 
 rank             weights    KV cache   activations     buffers       total          read
-0-1              142 KiB    64.0 KiB       318 KiB     256 KiB     780 KiB      48.5 KiB
-2                143 KiB    64.0 KiB       324 KiB     256 KiB     787 KiB      50.0 KiB
-3                143 KiB    64.0 KiB       324 KiB     256 KiB     787 KiB      48.4 KiB
-4-5              142 KiB    64.0 KiB       318 KiB     256 KiB     780 KiB      48.6 KiB
-6                143 KiB    64.0 KiB       324 KiB     256 KiB     787 KiB      50.1 KiB
-7                143 KiB    64.0 KiB       324 KiB     256 KiB     787 KiB      48.5 KiB
+0-1              142 KiB    64.0 KiB       374 KiB     256 KiB     836 KiB      48.5 KiB
+2                143 KiB    64.0 KiB       380 KiB     256 KiB     843 KiB      50.0 KiB
+3                143 KiB    64.0 KiB       380 KiB     256 KiB     843 KiB      48.4 KiB
+4-5              142 KiB    64.0 KiB       374 KiB     256 KiB     836 KiB      48.6 KiB
+6                143 KiB    64.0 KiB       380 KiB     256 KiB     843 KiB      50.1 KiB
+7                143 KiB    64.0 KiB       380 KiB     256 KiB     843 KiB      48.5 KiB
 
 notes
 - kv heads are replicated: tp 4 ranks hold 4 for the model's 2, because query heads that share a kv

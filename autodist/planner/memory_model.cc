@@ -37,15 +37,22 @@ int64_t ForwardRows(const RunShape& shape) {
   return std::max(prompt_rows, shape.micro_batch_size);
 }
 
-// Residual, normed input, a sub-layer's output, and the widest pair of intermediates, all f32; the
-// logits of the last position of each sequence.
+// The decoder's work areas (model/decoder.cc) at the largest number of rows, the table of rotary
+// angles, and the logits of one position of each sequence. f32, but for the inputs of products,
+// which are in the compute type.
 uint64_t ActivationBytes(const spec::ModelConfig& config, const RankPart& part,
                          const RunShape& shape) {
-  const int64_t d = config.head_dim;
-  const int64_t attention = (2 * part.share.q_heads.size() + 2 * part.share.kv_heads.size()) * d;
-  const int64_t mlp = (config.gated_mlp ? 3 : 2) * part.share.ffn.size();
-  const int64_t width = 3 * config.hidden_size + std::max(attention, mlp);
-  uint64_t bytes = Product({ForwardRows(shape), width}) * kF32Bytes;
+  const int64_t hidden = std::max(config.hidden_size, config.embedding_size);
+  const int64_t q = part.share.q_heads.size() * config.head_dim;
+  const int64_t kv = part.share.kv_heads.size() * config.head_dim;
+  const int64_t ffn = part.share.ffn.size();
+  const int64_t f32_width =
+      2 * hidden /* residual, output */ + q + 2 * kv + (config.gated_mlp ? 2 : 1) * ffn;
+  const int64_t input_width = hidden + q + ffn;
+  const int64_t element = static_cast<int64_t>(core::SizeOf(shape.compute_dtype));
+  uint64_t bytes = Product({ForwardRows(shape), f32_width * 4 + input_width * element});
+  if (config.position == spec::PositionKind::kRope)
+    bytes += Product({shape.max_model_len, config.rope.dim}) * kF32Bytes;
   if (part.last_stage)
     bytes += Product({shape.micro_batch_size, part.share.vocab.size()}) * kF32Bytes;
   return bytes;

@@ -94,6 +94,20 @@ TEST(MemoryModelTest, KvCache) {
   EXPECT_EQ(KvCacheBytes(config, part, shape), 3 * 57344u * 128);
 }
 
+// Per row in f32: residual and output (70 each), q k v (64), gate and up (200); in bf16: the inputs
+// of the four products (70, 32 and 100 wide). The angles of every position, and the logits of two
+// sequences.
+TEST(MemoryModelTest, Activations) {
+  const spec::ModelConfig config = testing::Llama(2, 70, 4, 2, 8, 100, 130).config;
+  const RunShape shape{.compute_dtype = DType::kBF16,
+                       .batch_size = 2,
+                       .micro_batch_size = 2,
+                       .max_model_len = 4000,
+                       .prefill_chunk = 512};
+  EXPECT_EQ(EstimateRank(config, WholeModel(config), shape).activations,
+            512u * ((70 + 70 + 64 + 200) * 4 + (70 + 32 + 100) * 2) + 4000u * 8 * 4 + 2u * 130 * 4);
+}
+
 TEST(MemoryModelTest, AbsurdRequestsDoNotWrapAround) {
   const spec::ModelConfig config = testing::Llama(1024, 64, 4096, 4096, 8192, 128, 1000).config;
   const RunShape shape{.batch_size = 1 << 20, .max_model_len = int64_t{1} << 31};

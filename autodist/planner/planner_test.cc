@@ -194,7 +194,7 @@ TEST(PlannerTest, RefusesWhatDoesNotFitMemory) {
   const PlanRequest request{.batch_size = 4, .max_model_len = 4096};
   const uint64_t needed = Plan(model, request).rank(0).bytes.total();
   EXPECT_NO_THROW(Plan(model, request, {.cores = 4, .rank_memory_bytes = {needed}}));
-  const spec::Cluster small{.cores = 4, .rank_memory_bytes = {needed - 1}};
+  const spec::Cluster small{.cores = 4, .rank_memory_bytes = {needed - (1 << 20)}};
   const std::string message = RefusalOf([&] { Plan(model, request, small); });
   EXPECT_THAT(message, AllOf(StartsWith("rank 0 of tp 1 x pp 1 needs"), HasSubstr("weights"),
                              HasSubstr("KV cache 512 MiB for 4 x 4096 positions"),

@@ -35,7 +35,7 @@ inline ExampleModel Llama(int64_t layers, int64_t hidden, int64_t heads, int64_t
   c.num_layers = layers;
   c.num_heads = heads;
   c.num_kv_heads = kv_heads;
-  c.head_dim = head_dim;
+  c.head_dim = c.rope.dim = head_dim;
   c.ffn_size = ffn;
   c.vocab_size = vocab;
   c.max_position_embeddings = c.context_length = 4096;
