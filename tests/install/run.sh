@@ -18,4 +18,5 @@ if grep -rIl --include='*.cmake' "$build" "$work/prefix"; then
   echo "the installed CMake package names the build directory" >&2
   exit 1
 fi
-"$work/build/outside"
+"$work/build/outside" "$here/../golden/data/llama_plain"
+"$work/prefix/bin/autodist" --version
