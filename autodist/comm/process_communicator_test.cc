@@ -58,8 +58,7 @@ INSTANTIATE_TEST_SUITE_P(Processes, ConformanceTest,
                                          Backend{"processes", 8, &RunProcesses}),
                          BackendName);
 
-// The error with which a rank that starts as `rank` of `ranks` is refused, in its own process, as "kind text" on stderr
-// of the test when it is another one.
+// A process that starts as `rank` of `ranks` is refused.
 void ExpectRefusal(int rank, int ranks, double timeout_s, const std::string& job, const core::Error& expected) {
   const core::Error error = ErrorOf([&] {
     CreateProcessGroup(job, rank, ranks, {.collective_timeout_s = timeout_s}, ParentRole::kLauncher);

@@ -132,7 +132,10 @@ std::optional<Answer> ReceiveAnswer(int socket, UniqueFd& descriptor) {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
-  if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != static_cast<ssize_t>(sizeof(answer))) return std::nullopt;
+  ssize_t length = -1;
+  // An answer may lie behind a reset: rank 0 refused and closed before it had read our hello.
+  for (int tries = 0; tries < 3 && length < 0; ++tries) length = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  if (length != static_cast<ssize_t>(sizeof(answer))) return std::nullopt;
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
   if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
     int fd = -1;
@@ -182,11 +185,15 @@ class Host {
     const Address address = AddressOf(job_);
     if (::bind(listener_.get(), address.get(), address.length) != 0) {
       if (errno != EADDRINUSE) throw SystemError("bind");
-      // Another rank 0 is there. It hears of this one, too, and refuses.
-      const UniqueFd rival = NewSocket();
-      if (::connect(rival.get(), address.get(), address.length) == 0) {
-        const Hello hello = MakeHello(0, ranks_);
-        [[maybe_unused]] const ssize_t sent = ::send(rival.get(), &hello, sizeof(hello), MSG_NOSIGNAL);
+      // Another rank 0 is there. It hears of this one, too, and refuses; a moment ago it may not have listened yet.
+      for (int tries = 0; tries < 50; ++tries) {
+        const UniqueFd rival = NewSocket();
+        if (::connect(rival.get(), address.get(), address.length) == 0) {
+          const Hello hello = MakeHello(0, ranks_);
+          [[maybe_unused]] const ssize_t sent = ::send(rival.get(), &hello, sizeof(hello), MSG_NOSIGNAL);
+          break;
+        }
+        std::this_thread::sleep_for(milliseconds(10));
       }
       throw TwiceError(0);
     }
@@ -197,15 +204,13 @@ class Host {
     std::vector<pollfd> polls{{listener_.get(), POLLIN, 0}};
     for (const Caller& caller : callers_) polls.push_back({caller.socket.get(), POLLIN, 0});
     if (::poll(polls.data(), polls.size(), static_cast<int>(kLookAround.count())) <= 0) return;
-    std::vector<Caller> silent;
-    for (size_t i = 0; i < callers_.size(); ++i) {
-      if (polls[i + 1].revents == 0) {
-        silent.push_back(std::move(callers_[i]));
-      } else {
-        Hear(std::move(callers_[i]));
-      }
+    for (size_t i = callers_.size(); i-- > 0;) {
+      if (polls[i + 1].revents == 0) continue;
+      // Taken out first: Hear() may refuse, and then all that are left must get their answer.
+      Caller caller = std::move(callers_[i]);
+      callers_.erase(callers_.begin() + static_cast<std::ptrdiff_t>(i));
+      Hear(std::move(caller));
     }
-    callers_ = std::move(silent);
     if (polls[0].revents != 0) Accept();
   }
 
@@ -228,6 +233,7 @@ class Host {
                             hello.rank, hello.protocol));
     }
     if (hello.ranks != ranks_) {
+      most_ranks_ = std::clamp(hello.ranks, ranks_, kMaxRanksPerHost);
       Refuse(core::BadInput("rank 0 was started for {} ranks, rank {} for {} ({})", ranks_, hello.rank, hello.ranks,
                             job_));
     }
@@ -266,8 +272,10 @@ class Host {
     std::strncpy(answer.text, error.what(), sizeof(answer.text) - 1);
     for (const PeerLink& link : links_) SendAnswer(link.socket.get(), answer, -1);
     size_t told = links_.size();
-    const Clock::time_point end = Clock::now() + kRefusalTime;
-    while (static_cast<int>(told) + 1 < ranks_ && Clock::now() < end) {
+    // After a time-out nobody is expected any more.
+    const bool timed_out = error.kind() == core::ErrorKind::kPeerLost;
+    const Clock::time_point end = Clock::now() + (timed_out ? milliseconds(0) : kRefusalTime);
+    while (static_cast<int>(told) + 1 < most_ranks_ && Clock::now() < end) {
       for (const Caller& caller : callers_) SendAnswer(caller.socket.get(), answer, -1);
       told += callers_.size();
       callers_.clear();
@@ -293,6 +301,7 @@ class Host {
   const CommOptions& options_;
   const std::function<void()>& look_around_;
   const int32_t parent_;
+  int most_ranks_ = ranks_;  // that anybody believes in
   bool common_parent_ = true;
   UniqueFd listener_;
   std::vector<Caller> callers_;
