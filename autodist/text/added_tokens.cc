@@ -1,5 +1,6 @@
 #include "autodist/text/added_tokens.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "autodist/core/error.h"
@@ -52,11 +53,10 @@ AddedToken ReadToken(const Component& component, const Normalizer* normalizer) {
         "{}: content \"{}\" must have 1 to {} bytes, before and after the normalizer",
         component.where(), token.content.substr(0, 80), kMaxContentBytes);
   }
-  size_t first = 0;
-  if (token.rstrip && IsWhitespace(NextCharacter(token.pattern, first))) {
+  if (token.rstrip && LeadingWhitespace(token.pattern) == token.pattern.size()) {
     // In white space, every such token would swallow all that follows it, and so would the next
     // one.
-    throw core::BadInput("{}: content \"{}\" starts with white space, which rstrip does not allow",
+    throw core::BadInput("{}: content \"{}\" is white space, which rstrip does not allow",
                          component.where(), token.content);
   }
   return token;
@@ -127,11 +127,15 @@ std::vector<AddedTokens::Match> AddedTokens::FindMatches(std::string_view text,
       if (begin > 0 && IsWordCharacter(CharacterBefore(text, begin))) continue;
       if (end < text.size() && IsWordCharacter(NextCharacter(text, next))) continue;
     }
-    if (token.lstrip && begin > covered)
-      begin = covered + TrailingWhitespace(text.substr(covered, begin - covered));
+    if (token.lstrip) {
+      // White space that an earlier token has swallowed is gone, and this token with it where it is
+      // white space.
+      begin = begin > covered ? covered + TrailingWhitespace(text.substr(covered, begin - covered))
+                              : covered;
+    }
     if (token.rstrip) end += LeadingWhitespace(text.substr(end));
-    matches.push_back({begin, end, found->id});
-    covered = end;
+    if (begin < end) matches.push_back({begin, end, found->id});
+    covered = std::max(covered, end);
   }
   return matches;
 }

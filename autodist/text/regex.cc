@@ -3,6 +3,7 @@
 #include <oniguruma.h>
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -13,18 +14,26 @@
 namespace autodist::text {
 namespace {
 
-// One search may backtrack this often, plus this often per byte of text: a pattern of a real
-// tokenizer takes back less than one step per byte (white space without a line end behind it), so
-// 64 leaves room and stays linear.
+// Limits of the work on one text. A pattern of a real tokenizer takes back less than one step per
+// byte (white space without a line end behind it) and moves at 10 MB/s, so these leave ample room.
+// Oniguruma counts steps back and can be told to stop; it does not count reading ahead, so patterns
+// that are quadratic by that alone (`a*b` in a text of a) are stopped by the clock.
 constexpr unsigned long kRetries = 1'000'000;
-constexpr unsigned long kRetriesPerByte = 64;
+constexpr unsigned long kRetriesPerByte = 16;
+constexpr std::chrono::microseconds kTime{500'000};
+constexpr std::chrono::microseconds kTimePerByte{5};
+// A search in more text than this goes place by place, so that the clock can be looked at. In less,
+// even a quadratic search ends soon.
+constexpr size_t kUnwatchedBytes = 16 << 10;
 // Backtracking entries (about 40 bytes each) alive at one time; a greedy repeat keeps one per
 // character.
 constexpr size_t kStackEntries = 1'000'000;
 constexpr size_t kStackEntriesPerByte = 4;
+constexpr int kTimeIsOver = -10'000;  // not a code of Oniguruma
 constexpr size_t kMaxPatternBytes = 64 << 10;
 
 std::string Message(int code, OnigErrorInfo* info) {
+  if (code == kTimeIsOver) return "it takes too long";
   UChar buffer[ONIG_MAX_ERROR_MESSAGE_LEN];
   const int length = info != nullptr ? onig_error_code_to_str(buffer, code, info)
                                      : onig_error_code_to_str(buffer, code);
@@ -47,7 +56,11 @@ const UChar* Bytes(std::string_view text) { return reinterpret_cast<const UChar*
 class Searcher {
  public:
   Searcher(regex_t* regex, std::string_view text)
-      : regex_(regex), text_(text), region_(onig_region_new()), limits_(onig_new_match_param()) {
+      : regex_(regex),
+        text_(text),
+        deadline_(std::chrono::steady_clock::now() + kTime + kTimePerByte * text.size()),
+        region_(onig_region_new()),
+        limits_(onig_new_match_param()) {
     if (region_ == nullptr || limits_ == nullptr)
       throw core::RuntimeFailure("out of memory in a regular expression");
     onig_initialize_match_param(limits_.get());
@@ -60,15 +73,25 @@ class Searcher {
                                                    static_cast<unsigned int>(entries));
   }
 
-  // ONIG_MISMATCH, an error code, or the position of the first match at or behind `start`, which
-  // then is in `match`.
+  // ONIG_MISMATCH, an error code, or another number and the first match at or behind `start`.
   int Search(size_t start, Span& match) {
     const UChar* begin = Bytes(text_);
     const UChar* end = begin + text_.size();
-    const int status = onig_search_with_param(regex_, begin, end, begin + start, end, region_.get(),
-                                              ONIG_OPTION_NONE, limits_.get());
-    if (status >= 0)
+    int status = ONIG_MISMATCH;
+    while (status == ONIG_MISMATCH && text_.size() - start > kUnwatchedBytes) {
+      if (TimeIsOver()) return kTimeIsOver;
+      status = onig_match_with_param(regex_, begin, end, begin + start, region_.get(),
+                                     ONIG_OPTION_NONE, limits_.get());
+      start += CharacterBytes(text_[start]);
+    }
+    if (status == ONIG_MISMATCH) {
+      if (++searches_ % 16 == 0 && TimeIsOver()) return kTimeIsOver;
+      status = onig_search_with_param(regex_, begin, end, begin + start, end, region_.get(),
+                                      ONIG_OPTION_NONE, limits_.get());
+    }
+    if (status >= 0) {
       match = {static_cast<size_t>(region_->beg[0]), static_cast<size_t>(region_->end[0])};
+    }
     return status;
   }
 
@@ -80,8 +103,12 @@ class Searcher {
     void operator()(OnigMatchParam* limits) const { onig_free_match_param(limits); }
   };
 
+  bool TimeIsOver() const { return std::chrono::steady_clock::now() > deadline_; }
+
   regex_t* regex_;
   std::string_view text_;
+  std::chrono::steady_clock::time_point deadline_;
+  size_t searches_ = 0;
   std::unique_ptr<OnigRegion, FreeRegion> region_;
   std::unique_ptr<OnigMatchParam, FreeLimits> limits_;
 };
@@ -96,6 +123,10 @@ Regex::Regex(std::string pattern, std::string where)
   if (pattern_.size() > kMaxPatternBytes) {
     throw core::BadInput("{}: the regular expression has {} bytes, the limit is {}", where_,
                          pattern_.size(), kMaxPatternBytes);
+  }
+  if (pattern_.find("\\G") != pattern_.npos) {
+    throw core::BadInput("{}: \\G in the regular expression \"{}\" is not supported", where_,
+                         pattern_);
   }
   regex_t* regex = nullptr;
   OnigErrorInfo info;

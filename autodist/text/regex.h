@@ -30,9 +30,9 @@ class Regex {
 
   // Matches from left to right without overlap; an empty match right behind the previous match is
   // skipped. Positions are byte offsets at character boundaries. Throws core::Error (bad input)
-  // naming the pattern when one search backtracks more than a fixed amount plus an amount per byte
-  // of text: patterns come from files that nobody vouches for, and `(a+)+$` would otherwise run for
-  // years. REQUIRES valid UTF-8.
+  // naming the pattern when it takes back more steps, or more time, than any sane pattern needs for
+  // a text of this size: patterns come from files that nobody vouches for, and `(a+)+$` would
+  // otherwise run for years. REQUIRES valid UTF-8.
   std::vector<Span> FindAll(std::string_view text) const;
 
   const std::string& pattern() const { return pattern_; }
