@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <optional>
+#include <set>
 
 #include "autodist/core/error.h"
 #include "autodist/core/json.h"
@@ -12,37 +13,62 @@ namespace {
 
 using core::BadInput;
 
-bool Names(const std::string& argument, const std::string& long_name) {
-  return argument == "--" + long_name || argument.rfind("--" + long_name + "=", 0) == 0;
-}
+constexpr uint64_t kMaxConfigBytes = 1 << 20;
 
-bool Given(const CLI::Option& option, const std::vector<std::string>& arguments) {
-  for (const std::string& argument : arguments) {
-    for (const std::string& name : option.get_lnames())
-      if (Names(argument, name)) return true;
+bool TakesValue(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
+
+// The options that the command line gives. "--name=value" becomes two arguments: CLI11 takes
+// "--name=" for a flag whose value is the next argument.
+std::set<const CLI::Option*> GivenOptions(const CLI::App& app,
+                                          std::vector<std::string>& arguments) {
+  std::set<const CLI::Option*> given;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string argument = arguments[i];
+    if (!argument.starts_with("-")) {
+      for (const CLI::Option* positional : app.get_options())
+        if (positional->get_positional()) given.insert(positional);
+      continue;
+    }
+    const size_t equals = argument.find('=');
+    const CLI::Option* option = app.get_option_no_throw(argument.substr(0, equals));
+    if (option == nullptr) continue;
+    given.insert(option);
+    if (!TakesValue(*option)) continue;
+    if (equals != std::string::npos) {
+      arguments[i] = argument.substr(0, equals);
+      arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                       argument.substr(equals + 1));
+    }
+    ++i;  // its value
   }
-  return false;
+  return given;
 }
 
-std::string VariableName(std::string long_name) {
-  for (char& c : long_name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return "AUTODIST_" + long_name;
+std::string WithUnderscores(std::string name) {
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+std::string VariableName(const std::string& long_name) {
+  std::string name = "AUTODIST_" + WithUnderscores(long_name);
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
 }
 
 // Takes --config FILE or --config=FILE out of the arguments.
 std::optional<std::string> TakeConfig(std::vector<std::string>& arguments) {
   std::optional<std::string> file;
   for (auto it = arguments.begin(); it != arguments.end();) {
-    if (!Names(*it, "config")) {
+    if (*it != "--config" && !it->starts_with("--config=")) {
       ++it;
       continue;
     }
-    if (file) throw BadInput("--config is given twice");
+    if (file) throw BadInput("--config is given more than once");
     if (*it != "--config") {
       file = it->substr(9);
       it = arguments.erase(it);
     } else {
-      if (it + 1 == arguments.end()) throw BadInput("--config needs a file name");
+      if (it + 1 == arguments.end()) throw BadInput("--config needs a value");
       file = *(it + 1);
       it = arguments.erase(it, it + 2);
     }
@@ -50,66 +76,82 @@ std::optional<std::string> TakeConfig(std::vector<std::string>& arguments) {
   return file;
 }
 
-std::string ValueText(const core::Json& value, const std::string& source, const std::string& name) {
+std::string ScalarText(const core::Json& value, const std::string& source) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number() || value.is_boolean()) return core::DumpJson(value);
-  if (value.is_array() && !value.empty()) {
-    std::string joined;
-    for (const core::Json& element : value)
-      joined += (joined.empty() ? "" : ",") + ValueText(element, source, name);
-    return joined;
-  }
-  throw BadInput("{}: field {} must be a string, a number, a boolean or a list of them", source, name);
+  throw BadInput("{} must be a string, a number, a boolean or a list of them", source);
 }
 
-void Append(const CLI::Option& option, const std::string& name, const std::string& value, const std::string& source,
-            std::vector<std::string>& arguments) {
-  const bool flag = option.get_items_expected_max() == 0;
-  if (flag && value != "true" && value != "false" && value != "1" && value != "0")
-    throw BadInput("{} is {}, must be true or false", source, value);
-  if (flag && (value == "false" || value == "0")) return;
-  arguments.push_back(flag ? "--" + name : "--" + name + "=" + value);
-}
+// One option's value from one source, and where the completed arguments grow.
+class Completion {
+ public:
+  explicit Completion(std::vector<std::string>& arguments) : arguments_(arguments) {}
+
+  void Add(const CLI::Option& option, const std::string& value, const std::string& source) {
+    const std::string name = "--" + option.get_lnames().front();
+    if (TakesValue(option)) {
+      arguments_.insert(arguments_.end(), {name, value});
+    } else if (value == "true" || value == "1") {
+      arguments_.push_back(name);
+    } else if (value != "false" && value != "0") {
+      throw BadInput("{} is {}, must be true or false", source, value);
+    }
+  }
+
+  void Add(const CLI::Option& option, const core::Json& value, const std::string& source) {
+    if (!value.is_array()) return Add(option, ScalarText(value, source), source);
+    std::string joined;
+    for (const core::Json& element : value) {
+      if (option.get_items_expected_max() > 1) {
+        Add(option, ScalarText(element, source), source);
+      } else {
+        joined += (joined.empty() ? "" : ",") + ScalarText(element, source);
+      }
+    }
+    if (option.get_items_expected_max() <= 1) Add(option, joined, source);
+  }
+
+ private:
+  std::vector<std::string>& arguments_;
+};
 
 }  // namespace
 
-std::vector<std::string> CompleteArguments(const CLI::App& app, std::vector<std::string> arguments,
-                                           const std::function<const char*(const char*)>& environment) {
+std::vector<std::string> CompleteArguments(
+    const CLI::App& app, std::vector<std::string> arguments,
+    const std::function<const char*(const char*)>& environment) {
   std::optional<std::string> config = TakeConfig(arguments);
-  if (!config) {
-    if (const char* variable = environment("AUTODIST_CONFIG")) config = variable;
-  }
-  const core::Json fields = config ? core::ParseJsonFile(*config, 1 << 20) : core::Json::object();
-  const core::JsonFields checked(fields, config ? std::string_view(*config) : std::string_view());
-  std::vector<std::string> completed = arguments;
-  std::vector<std::string> used;
+  const char* config_variable = environment("AUTODIST_CONFIG");
+  if (!config && config_variable != nullptr && *config_variable != '\0') config = config_variable;
+  const core::Json fields =
+      config ? core::ParseJsonFile(*config, kMaxConfigBytes) : core::Json::object();
+  const std::string file = config.value_or("");
+  const core::JsonFields checked(fields, file);
+
+  std::set<const CLI::Option*> set = GivenOptions(app, arguments);
+  std::set<std::string> known;
+  Completion completion(arguments);
   for (const CLI::Option* option : app.get_options()) {
-    const bool given = Given(*option, arguments) || option->get_lnames().empty();
-    bool set = given;
     for (const std::string& name : option->get_lnames()) {
       if (name == "help" || name == "config") continue;
       const char* variable = environment(VariableName(name).c_str());
-      if (variable != nullptr && *variable != '\0' && !set) {
-        Append(*option, name, variable, VariableName(name), completed);
-        set = true;
-      }
+      if (variable != nullptr && *variable != '\0' && set.insert(option).second)
+        completion.Add(*option, std::string(variable), VariableName(name));
     }
     for (const std::string& name : option->get_lnames()) {
-      std::string underscored = name;
-      std::replace(underscored.begin(), underscored.end(), '-', '_');
-      for (const std::string& key : {name, underscored}) {
-        if (!fields.contains(key) || std::count(used.begin(), used.end(), key) != 0) continue;
-        used.push_back(key);
-        if (!set) Append(*option, name, ValueText(fields[key], *config, key), *config + ": field " + key, completed);
-        set = true;
+      for (const std::string& key : {name, WithUnderscores(name)}) {
+        if (name == "help" || name == "config" || !fields.contains(key)) continue;
+        if (!known.insert(key).second) continue;
+        if (set.insert(option).second)
+          completion.Add(*option, fields[key], file + ": field " + key);
       }
     }
   }
   for (const auto& [key, value] : fields.items()) {
-    if (std::count(used.begin(), used.end(), key) == 0)
-      throw BadInput("{}: field {} is not a flag of {}", *config, key, app.get_name());
+    if (known.count(key) == 0)
+      throw BadInput("{}: field {} is not a flag of {}", file, key, app.get_name());
   }
-  return completed;
+  return arguments;
 }
 
 }  // namespace autodist::cli

@@ -6,8 +6,9 @@
 
 namespace autodist::cli {
 
-// Beside the program: <prefix>/share/autodist/models/story-2m when installed, the source tree's models/story-2m when
-// run from a build directory. Throws core::Error (bad input) naming both places when neither is there.
+// Beside the program: <prefix>/share/autodist/models/story-2m when installed, the source tree's
+// models/story-2m when run from a build directory. Throws core::Error (bad input) naming both
+// places when neither is there.
 std::filesystem::path BundledModelDirectory();
 
 }  // namespace autodist::cli

@@ -1,9 +1,11 @@
-// A subcommand of the program: its flags and what it does. One file per subcommand, listed in main.cc.
+// A subcommand of the program: its flags and what it does. One file per subcommand.
+// commands.cc lists them.
 #ifndef AUTODIST_CLI_COMMAND_H_
 #define AUTODIST_CLI_COMMAND_H_
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <vector>
 
 namespace autodist::cli {
 
@@ -11,21 +13,28 @@ class Command {
  public:
   virtual ~Command() = default;
   virtual const char* name() const = 0;
-  virtual const char* summary() const = 0;  // one line of --help
+  virtual const char* summary() const = 0;  // one line of --help, without a full stop
   virtual void AddFlags(CLI::App& app) = 0;
-  // Does the work; the flags are parsed. Returns the exit code (0, or 1 for a result out of bounds); throws
-  // core::Error for everything else.
+  // True for commands that run on all ranks of a launcher: a refusal is then told to the others.
+  virtual bool runs_on_ranks() const { return false; }
+  // Everything that can be refused before the ranks meet; the flags are parsed. Throws core::Error.
+  virtual void Prepare() {}
+  // Does the work. Returns the exit code (0, or 1 for a result out of bounds); throws core::Error
+  // for everything else.
   virtual int Run() = 0;
 };
 
 std::unique_ptr<Command> MakePlanCommand();
 std::unique_ptr<Command> MakeGenerateCommand();
 std::unique_ptr<Command> MakeLogitsCommand();
-std::unique_ptr<Command> MakeVerifyCommand();
 std::unique_ptr<Command> MakeBenchCommand();
-std::unique_ptr<Command> MakeTokenizeCommand();
-std::unique_ptr<Command> MakeInspectCommand();
-std::unique_ptr<Command> MakeCacheCommand();
+
+// All of them, in the order of --help.
+std::vector<std::unique_ptr<Command>> MakeCommands();
+
+// --help and --config, which every command has. --config is consumed by CompleteArguments
+// (arguments.h) and declared for --help.
+void DeclareCommonFlags(CLI::App& app);
 
 }  // namespace autodist::cli
 

@@ -9,6 +9,7 @@
 #include "autodist/arch/registry.h"
 #include "autodist/checkpoint/model_directory.h"
 #include "autodist/cli/command.h"
+#include "autodist/cli/flag_values.h"
 #include "autodist/cli/interrupt.h"
 #include "autodist/cli/output.h"
 #include "autodist/cli/progress.h"
@@ -19,6 +20,8 @@
 #include "autodist/core/file.h"
 #include "autodist/core/json.h"
 #include "autodist/infer/model_runner.h"
+#include "autodist/infer/sampling_options.h"
+#include "autodist/infer/stop_rules.h"
 #include "autodist/text/stop_matcher.h"
 #include "autodist/text/stream_decoder.h"
 
@@ -27,10 +30,14 @@ namespace {
 
 using core::BadInput;
 
-// The text of one prompt's output as it grows: decoded, special tokens left out, cut before a stop string.
+constexpr size_t kMaxStops = 256;
+
+// The text of one prompt's output as it grows: decoded, special tokens left out, cut before a stop
+// string.
 class OutputText {
  public:
-  OutputText(const text::Tokenizer* tokenizer, const std::vector<std::string>& stop) : matcher_(stop) {
+  OutputText(const text::Tokenizer* tokenizer, const std::vector<std::string>& stop)
+      : matcher_(stop) {
     if (tokenizer != nullptr) decoder_ = std::make_unique<text::StreamDecoder>(*tokenizer, true);
   }
   // What became certain with this token; the rest with the last one.
@@ -66,10 +73,13 @@ class GenerateCommand final : public Command {
   const char* name() const override { return "generate"; }
   const char* summary() const override { return "Continue prompts"; }
   void AddFlags(CLI::App& app) override;
+  bool runs_on_ranks() const override { return true; }
+  void Prepare() override;
   int Run() override;
 
  private:
-  ModelRunnerOptions PlanLengths(const spec::ModelConfig& config);
+  void CheckRequest() const;
+  ModelRunnerOptions PlanLengths(ModelRunnerOptions options, const spec::ModelConfig& config) const;
   void OnToken(size_t prompt, int32_t id, std::optional<infer::FinishReason> finished);
   void PrintPrompt(size_t prompt) const;
   void PrintFinishedInOrder();
@@ -80,8 +90,10 @@ class GenerateCommand final : public Command {
   PromptFlags prompt_flags_;
   GenerateRequest request_;
   CLI::Option* max_output_ = nullptr;
-  std::optional<bool> stream_flag_;
+  bool stream_flag_ = false;
+  bool no_stream_flag_ = false;
 
+  ModelRunnerOptions options_;
   Prompts prompts_;
   bool stream_ = false;
   std::vector<PromptState> states_;
@@ -90,75 +102,114 @@ class GenerateCommand final : public Command {
 };
 
 void GenerateCommand::AddFlags(CLI::App& app) {
-  run_.Add(app);
   prompt_flags_.Add(app, /*many=*/true);
+  constexpr const char* kGroup = "Generation";
   infer::SamplingOptions& sampling = request_.sampling;
-  const auto add = [&](const char* flag, auto& value, const char* help) {
-    return app.add_option(flag, value, help)->capture_default_str()->group("Generation");
-  };
-  add("--min-output-length", request_.min_output_length, "Tokens before an end-of-sequence token may come");
-  max_output_ = add("--max-output-length", request_.max_output_length, "Generated tokens at most");
-  add("--temperature", sampling.temperature, "0: greedy");
-  add("--top-k", sampling.top_k, "Keep the k most probable tokens; 0: all");
-  add("--top-p", sampling.top_p, "Keep the most probable tokens that sum to p");
-  add("--min-p", sampling.min_p, "Keep tokens at least this fraction as probable as the best");
-  add("--repetition-penalty", sampling.repetition_penalty, "Of tokens seen before; 1: none");
-  add("--seed", sampling.seed, "Of sampling");
+  AddInteger(app, "--min-output-length", request_.min_output_length,
+             "Generated tokens before an end-of-sequence token may come")
+      ->group(kGroup);
+  max_output_ =
+      AddInteger(app, "--max-output-length", request_.max_output_length, "Generated tokens at most")
+          ->group(kGroup);
+  AddNumber(app, "--temperature", sampling.temperature, "0: greedy")->group(kGroup);
+  AddInteger(app, "--top-k", sampling.top_k, "Keep the k most probable tokens; 0: all")
+      ->group(kGroup);
+  AddNumber(app, "--top-p", sampling.top_p, "Keep the most probable tokens that sum to p")
+      ->group(kGroup);
+  AddNumber(app, "--min-p", sampling.min_p,
+            "Keep tokens at least this fraction as probable as the best")
+      ->group(kGroup);
+  AddNumber(app, "--repetition-penalty", sampling.repetition_penalty,
+            "Of tokens seen before; 1: none")
+      ->group(kGroup);
+  AddInteger(app, "--seed", sampling.seed, "Of sampling")->group(kGroup);
   app.add_option("--stop", request_.stop, "End when this text appears; may be repeated")
-      ->type_name("TEXT")->group("Generation");
-  app.add_flag("--ignore-eos", request_.ignore_eos, "Go on after end-of-sequence tokens")->group("Generation");
-  app.add_flag("--stream,!--no-stream", stream_flag_, "Print tokens as they come; default for one prompt")
+      ->type_name("TEXT")
+      ->allow_extra_args(false)
+      ->group(kGroup);
+  AddSwitch(app, "--ignore-eos", request_.ignore_eos, "Go on after end-of-sequence tokens")
+      ->group(kGroup);
+  AddSwitch(app, "--stream", stream_flag_, "Print tokens as they come; the default for one prompt")
       ->group("Output");
+  AddSwitch(app, "--no-stream", no_stream_flag_, "Print each prompt when it is done")
+      ->group("Output");
+  run_.Add(app);
 }
 
-// The lengths that the KV cache is planned for. An explicit length that does not fit is refused, the default clipped.
-ModelRunnerOptions GenerateCommand::PlanLengths(const spec::ModelConfig& config) {
-  ModelRunnerOptions options = run_.Options();
-  if (request_.max_output_length < 1)
-    throw BadInput("--max-output-length is {}, must be at least 1", request_.max_output_length);
+// The lengths that the KV cache is planned for. An explicit length that does not fit is refused,
+// the default clipped.
+ModelRunnerOptions GenerateCommand::PlanLengths(ModelRunnerOptions options,
+                                                const spec::ModelConfig& config) const {
   if (options.max_model_len < 0 || options.max_model_len > config.context_length)
-    throw BadInput("--max-model-len is {}, must be 1 to {}, the model's context", options.max_model_len,
-                   config.context_length);
+    throw BadInput("--max-model-len is {}, must be 1 to {}, the model's context",
+                   options.max_model_len, config.context_length);
   const int64_t context = options.max_model_len > 0 ? options.max_model_len : config.context_length;
   int64_t longest = 0;
   for (size_t p = 0; p < prompts_.ids.size(); ++p) {
     const auto length = static_cast<int64_t>(prompts_.ids[p].size());
     if (length >= context)
-      throw BadInput("prompt {} has {} tokens; with one generated token the context of {} holds at most {}", p, length,
-                     context, context - 1);
+      throw BadInput(
+          "prompt {} has {} tokens; with one generated token the context of {} holds at most {}", p,
+          length, context, context - 1);
     const bool given = max_output_->count() > 0;
     if (given && request_.max_output_length > context - length)
-      throw BadInput("--max-output-length is {}; after the {} tokens of prompt {} the context of {} leaves {}",
-                     request_.max_output_length, length, p, context, context - length);
+      throw BadInput(
+          "--max-output-length is {}; after the {} tokens of prompt {} the context of {} leaves {}",
+          request_.max_output_length, length, p, context, context - length);
     longest = std::max(longest, std::min(context, length + request_.max_output_length));
   }
   options.max_model_len = options.max_model_len > 0 ? options.max_model_len : longest;
   return options;
 }
 
-int GenerateCommand::Run() {
-  const std::filesystem::path model_dir = checkpoint::ResolveModelDirectory(run_.model.Resolve());
-  prompts_ = ReadPrompts(prompt_flags_, model_dir, arch::ParseConfig(model_dir));
+// What the run checks again, but only after the weights were loaded.
+void GenerateCommand::CheckRequest() const {
+  infer::Validate(request_.sampling);
+  infer::StopRules({}, request_.ignore_eos, request_.min_output_length, request_.max_output_length,
+                   /*context_length=*/1);
+  if (request_.stop.size() > kMaxStops)
+    throw BadInput("--stop is given {} times, must be at most {} times", request_.stop.size(),
+                   kMaxStops);
+  for (const std::string& stop : request_.stop) {
+    if (stop.empty()) throw BadInput("--stop is \"\", must not be empty");
+  }
+  if (stream_flag_ && no_stream_flag_)
+    throw BadInput("--stream and --no-stream exclude each other");
+  if (stream_flag_ && run_.json()) throw BadInput("--stream and --json exclude each other");
+}
+
+void GenerateCommand::Prepare() {
+  CheckRequest();
+  const ModelRunnerOptions wanted = run_.Options();
+  const std::filesystem::path model_dir =
+      checkpoint::ResolveModelDirectory(wanted.model_name_or_path);
+  const spec::ModelConfig config = arch::ParseConfig(model_dir);
+  prompts_ = ReadPrompts(prompt_flags_, model_dir, config);
   if (!request_.stop.empty() && prompts_.tokenizer == nullptr)
-    throw BadInput("--stop needs a tokenizer, and {} has none that can be read", model_dir.string());
-  ModelRunnerOptions options = PlanLengths(arch::ParseConfig(model_dir));
-  options.model_name_or_path = model_dir.string();
+    throw BadInput("--stop needs a tokenizer, and {} has none that can be read",
+                   model_dir.string());
+  options_ = PlanLengths(wanted, config);
+  options_.model_name_or_path = model_dir.string();
+  if (stream_flag_ && prompts_.ids.size() > 1)
+    throw BadInput("--stream needs a single prompt, {} are given", prompts_.ids.size());
+  stream_ = !run_.json() && !no_stream_flag_ && prompts_.ids.size() == 1;
   run_.PrepareOutputDir();
+}
+
+int GenerateCommand::Run() {
   request_.prompts = prompts_.ids;
   request_.tokenizer = prompts_.tokenizer.get();
-  request_.on_token = [this](size_t prompt, int32_t id, std::optional<infer::FinishReason> finished) {
+  request_.on_token = [this](size_t prompt, int32_t id,
+                             std::optional<infer::FinishReason> finished) {
     OnToken(prompt, id, finished);
   };
   for (size_t p = 0; p < prompts_.ids.size(); ++p)
     states_.push_back({{}, OutputText(prompts_.tokenizer.get(), request_.stop), std::nullopt});
-  stream_ = !run_.json && stream_flag_.value_or(prompts_.ids.size() == 1);
-  if (stream_flag_.value_or(false) && run_.json) throw BadInput("--stream and --json exclude each other");
-  if (stream_ && prompts_.ids.size() > 1) throw BadInput("--stream needs a single prompt, {} are given", prompts_.ids.size());
 
-  ModelRunner runner(options);
+  ModelRunner runner(options_);
   const bool speaks = runner.holds_rank0();
   const InterruptGuard guard;
-  progress_ = std::make_unique<ProgressLine>(!options.quiet && speaks && prompts_.ids.size() > 1);
+  progress_ = std::make_unique<ProgressLine>(!options_.quiet && speaks && prompts_.ids.size() > 1);
   if (stream_ && speaks) PrintPrompt(0);
   infer::Timing timing;
   try {
@@ -171,7 +222,7 @@ int GenerateCommand::Run() {
   }
   progress_.reset();
   if (!speaks) return 0;
-  if (run_.json) {
+  if (run_.json()) {
     Print(core::DumpJson(ResultJson(runner, timing), 2) + "\n");
   } else {
     if (stream_) Print("\n");
@@ -181,8 +232,10 @@ int GenerateCommand::Run() {
   return 0;
 }
 
-void GenerateCommand::OnToken(size_t prompt, int32_t id, std::optional<infer::FinishReason> finished) {
-  if (InterruptGuard::signal() != 0) throw core::RuntimeFailure("interrupted by signal {}", InterruptGuard::signal());
+void GenerateCommand::OnToken(size_t prompt, int32_t id,
+                              std::optional<infer::FinishReason> finished) {
+  if (InterruptGuard::signal() != 0)
+    throw core::RuntimeFailure("interrupted by signal {}", InterruptGuard::signal());
   PromptState& state = states_[prompt];
   state.ids.push_back(id);
   const std::string part = state.output.Push(id, finished.has_value());
@@ -190,11 +243,12 @@ void GenerateCommand::OnToken(size_t prompt, int32_t id, std::optional<infer::Fi
   if (stream_) {
     if (!part.empty()) Print(part);
   } else if (finished) {
-    if (!run_.json) PrintFinishedInOrder();
-    progress_->Update(fmt::format("{} of {} prompts done",
-                                  std::count_if(states_.begin(), states_.end(),
-                                                [](const PromptState& s) { return s.finished.has_value(); }),
-                                  states_.size()));
+    if (!run_.json()) PrintFinishedInOrder();
+    progress_->Update(
+        fmt::format("{} of {} prompts done",
+                    std::count_if(states_.begin(), states_.end(),
+                                  [](const PromptState& s) { return s.finished.has_value(); }),
+                    states_.size()));
   }
 }
 
@@ -216,21 +270,26 @@ void GenerateCommand::PrintFinishedInOrder() {
   }
 }
 
-core::Json GenerateCommand::ResultJson(const ModelRunner& runner, const infer::Timing& timing) const {
+core::Json GenerateCommand::ResultJson(const ModelRunner& runner,
+                                       const infer::Timing& timing) const {
   core::Json prompts = core::Json::array();
   for (size_t p = 0; p < states_.size(); ++p) {
     const PromptState& state = states_[p];
-    prompts.push_back({{"prompt_token_ids", prompts_.ids[p]},
-                       {"token_ids", state.ids},
-                       {"text", prompts_.tokenizer == nullptr ? core::Json() : core::Json(state.output.text())},
-                       {"finish_reason", state.finished ? core::Json(infer::NameOf(*state.finished)) : core::Json()}});
+    prompts.push_back(
+        {{"prompt_token_ids", prompts_.ids[p]},
+         {"token_ids", state.ids},
+         {"text", prompts_.tokenizer == nullptr ? core::Json() : core::Json(state.output.text())},
+         {"finish_reason",
+          state.finished ? core::Json(infer::NameOf(*state.finished)) : core::Json()}});
   }
-  return {{"prompts", prompts}, {"timing", infer::ToJson(timing)}, {"plan", spec::ToJson(runner.plan())}};
+  return {{"prompts", prompts},
+          {"timing", infer::ToJson(timing)},
+          {"plan", spec::ToJson(runner.plan())}};
 }
 
 void GenerateCommand::Save(const ModelRunner& runner, const infer::Timing& timing) const {
-  if (run_.output_dir.empty()) return;
-  core::WriteFileAtomically(std::filesystem::path(run_.output_dir) / "generate.json",
+  if (run_.output_dir().empty()) return;
+  core::WriteFileAtomically(std::filesystem::path(run_.output_dir()) / "generate.json",
                             core::DumpJson(ResultJson(runner, timing), 2) + "\n");
 }
 

@@ -24,50 +24,65 @@ class LogitsCommand final : public Command {
   const char* name() const override { return "logits"; }
   const char* summary() const override { return "Write the logits at every position of a prompt"; }
   void AddFlags(CLI::App& app) override {
-    run_.Add(app);
     prompt_.Add(app, /*many=*/false);
-    app.add_option("--output", output_, "float32 [tokens, vocabulary]")->type_name("FILE.npy")->group("Output");
+    app.add_option("--output", output_, "float32 [tokens, vocabulary]")
+        ->type_name("FILE.npy")
+        ->group("Output");
+    run_.Add(app);
   }
+  bool runs_on_ranks() const override { return true; }
+  void Prepare() override;
   int Run() override;
 
  private:
   RunFlags run_;
   PromptFlags prompt_;
   std::string output_;
+
+  ModelRunnerOptions options_;
+  std::vector<int32_t> ids_;
 };
 
-int LogitsCommand::Run() {
+void LogitsCommand::Prepare() {
   if (output_.empty()) throw core::BadInput("--output FILE.npy is needed");
-  const std::filesystem::path model_dir = checkpoint::ResolveModelDirectory(run_.model.Resolve());
-  const Prompts prompts = ReadPrompts(prompt_, model_dir, arch::ParseConfig(model_dir));
-  const std::vector<int32_t>& ids = prompts.ids.front();
-  ModelRunnerOptions options = run_.Options();
-  options.model_name_or_path = model_dir.string();
-  if (options.max_model_len == 0) {
-    const int64_t context = arch::ParseConfig(model_dir).context_length;
-    if (static_cast<int64_t>(ids.size()) > context)
-      throw core::BadInput("the prompt has {} tokens, the model's context is {}", ids.size(), context);
-    options.max_model_len = static_cast<int64_t>(ids.size());
-  }
-  std::filesystem::path path = output_;
-  if (!run_.output_dir.empty()) {
-    run_.PrepareOutputDir();
-    path = std::filesystem::path(run_.output_dir) / path;
-  }
-  ModelRunner runner(options);
+  const std::filesystem::path output = output_;
+  if (!run_.output_dir().empty() &&
+      (output.is_absolute() || output.lexically_normal().native().starts_with("..")))
+    throw core::BadInput("--output is {}, must be a name under --output-dir {}", output_,
+                         run_.output_dir());
+  options_ = run_.Options();
+  const std::filesystem::path model_dir =
+      checkpoint::ResolveModelDirectory(options_.model_name_or_path);
+  options_.model_name_or_path = model_dir.string();
+  const spec::ModelConfig config = arch::ParseConfig(model_dir);
+  const Prompts prompts = ReadPrompts(prompt_, model_dir, config);
+  ids_ = prompts.ids.front();
+  const auto length = static_cast<int64_t>(ids_.size());
+  const int64_t context =
+      options_.max_model_len > 0 ? options_.max_model_len : config.context_length;
+  if (length > context)
+    throw core::BadInput("the prompt has {} tokens, the context holds {}", length, context);
+  if (options_.max_model_len == 0) options_.max_model_len = length;
+  run_.PrepareOutputDir();
+}
+
+int LogitsCommand::Run() {
+  const std::filesystem::path path = std::filesystem::path(run_.output_dir()) / output_;
+  const auto rows = static_cast<int64_t>(ids_.size());
+  ModelRunner runner(options_);
   std::optional<NpyWriter> writer;
-  if (runner.holds_rank0()) writer.emplace(path, static_cast<int64_t>(ids.size()), runner.plan().vocab_size);
-  runner.Logits(ids, [&](int64_t, core::ConstTensorView rows) { writer->Append(rows); });
+  if (runner.holds_rank0()) writer.emplace(path, rows, runner.plan().vocab_size);
+  runner.Logits(ids_, [&](int64_t, core::ConstTensorView block) { writer->Append(block); });
   if (!writer) return 0;
   writer->Commit();
-  if (run_.json) {
+  if (run_.json()) {
     const core::Json document = {{"output", path.string()},
-                                 {"prompt_token_ids", ids},
-                                 {"shape", {ids.size(), runner.plan().vocab_size}},
+                                 {"prompt_token_ids", ids_},
+                                 {"shape", {rows, runner.plan().vocab_size}},
                                  {"plan", spec::ToJson(runner.plan())}};
     Print(core::DumpJson(document, 2) + "\n");
   } else {
-    PrintLine("{}: float32 [{}, {}]", path.string(), ids.size(), runner.plan().vocab_size);
+    PrintLine("{}: float32 [{}, {}]", path.string(), rows, runner.plan().vocab_size);
   }
   return 0;
 }

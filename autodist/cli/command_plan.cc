@@ -20,8 +20,11 @@ namespace {
 class PlanCommand final : public Command {
  public:
   const char* name() const override { return "plan"; }
-  const char* summary() const override { return "Show how a model would be split, and what that costs"; }
+  const char* summary() const override {
+    return "Show how a model would be split, and what that costs";
+  }
   void AddFlags(CLI::App& app) override { run_.Add(app); }
+  void Prepare() override { run_.PrepareOutputDir(); }
   int Run() override;
 
  private:
@@ -29,14 +32,15 @@ class PlanCommand final : public Command {
 };
 
 int PlanCommand::Run() {
-  run_.PrepareOutputDir();
   const runtime::PlannedModel planned = runtime::PlanModel(run_.Options());
   const core::Json document = spec::ToJson(planned.plan);
-  Print(run_.json ? core::DumpJson(document, 2) + "\n" : planner::Explain(planned.model.config, planned.plan));
-  if (!run_.json)
+  Print(run_.json() ? core::DumpJson(document, 2) + "\n"
+                    : planner::Explain(planned.model.config, planned.plan));
+  if (!run_.json())
     for (const std::string& remark : planned.model.remarks) PrintLine("note: {}", remark);
-  if (!run_.output_dir.empty())
-    core::WriteFileAtomically(std::filesystem::path(run_.output_dir) / "plan.json", core::DumpJson(document, 2) + "\n");
+  if (!run_.output_dir().empty())
+    core::WriteFileAtomically(std::filesystem::path(run_.output_dir()) / "plan.json",
+                              core::DumpJson(document, 2) + "\n");
   return 0;
 }
 

@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM while prompts are being worked on: the first asks the run to end, the second ends the process.
+// Ctrl-C and SIGTERM while prompts are being worked on: the first asks the run to end, the second
+// ends the process.
 #ifndef AUTODIST_CLI_INTERRUPT_H_
 #define AUTODIST_CLI_INTERRUPT_H_
 

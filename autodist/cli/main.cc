@@ -1,16 +1,20 @@
 // autodist: runs unmodified HuggingFace checkpoints tensor- and pipeline-parallel. See README.md.
 #include <CLI/CLI.hpp>
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
 #include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <memory>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "autodist/cli/arguments.h"
 #include "autodist/cli/command.h"
+#include "autodist/cli/help.h"
+#include "autodist/cli/output.h"
+#include "autodist/cli/refusal.h"
 #include "autodist/core/error.h"
 #include "autodist/core/log.h"
 #include "autodist/core/version.h"
@@ -25,39 +29,44 @@ int Report(const core::Error& error) {
   return error.exit_code();
 }
 
-int RunCommand(Command& command, std::vector<std::string> arguments) {
-  CLI::App app(command.summary(), std::string("autodist ") + command.name());
-  command.AddFlags(app);
-  // Consumed by CompleteArguments; declared for --help.
-  app.add_option("--config", "JSON object of flags; the command line and AUTODIST_* variables win")->type_name("FILE");
+// False: --help was asked for and printed.
+bool Parse(CLI::App& app, const std::vector<std::string>& arguments) {
   std::vector<std::string> completed =
-      CompleteArguments(app, std::move(arguments), [](const char* name) { return std::getenv(name); });
+      CompleteArguments(app, arguments, [](const char* name) { return std::getenv(name); });
   std::reverse(completed.begin(), completed.end());  // CLI11 takes them from the back
   try {
     app.parse(std::move(completed));
-  } catch (const CLI::Success& help) {
-    return app.exit(help);
+  } catch (const CLI::Success&) {
+    Print(HelpText(app));
+    return false;
   } catch (const CLI::ParseError& error) {
-    throw core::BadInput("{}; `autodist {} --help` lists the flags", error.what(), command.name());
+    throw FlagError(app, error);
+  }
+  return true;
+}
+
+int RunCommand(Command& command, const std::vector<std::string>& arguments) {
+  CLI::App app(command.summary(), std::string("autodist ") + command.name());
+  DeclareCommonFlags(app);
+  command.AddFlags(app);
+  try {
+    if (!Parse(app, arguments)) return 0;
+    command.Prepare();
+  } catch (const core::Error& error) {
+    if (command.runs_on_ranks()) RefuseTogether(error, arguments);
+    throw;
   }
   return command.Run();
 }
 
 int Main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is reported by the write that fails (output.cc)
-  std::vector<std::unique_ptr<Command>> commands;
-  commands.push_back(MakePlanCommand());
-  commands.push_back(MakeGenerateCommand());
-  commands.push_back(MakeLogitsCommand());
-
-
-
-
-
-
+  // A closed stdout and a full or limited disk are reported by the write that fails.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  const std::vector<std::unique_ptr<Command>> commands = MakeCommands();
   const std::string word = argc > 1 ? argv[1] : "--help";
   if (word == "--version") {
-    std::printf("autodist %s\n", std::string(core::kVersion).c_str());
+    PrintLine("autodist {}", core::kVersion);
     return 0;
   }
   std::string usage = "usage: autodist COMMAND [FLAGS]\n\n";
@@ -67,11 +76,10 @@ int Main(int argc, char** argv) {
     usage += fmt::format("  {:<10} {}\n", command->name(), command->summary());
     names += fmt::format("{}{}", names.empty() ? "" : ", ", command->name());
   }
-  if (word == "--help" || word == "-h" || word == "help") {
-    std::printf("%s\n`autodist COMMAND --help` lists the flags of one command.\n", usage.c_str());
-    return argc > 1 ? 0 : 2;
-  }
-  throw core::BadInput("unknown command {}; commands are {}", word, names);
+  if (word != "--help" && word != "-h" && word != "help")
+    throw core::BadInput("unknown command {}; commands are {}", word, names);
+  Print(usage + "\n`autodist COMMAND --help` lists the flags of one command.\n");
+  return argc > 1 ? 0 : 2;
 }
 
 }  // namespace
@@ -88,5 +96,8 @@ int main(int argc, char** argv) {
     return Report(error);
   } catch (const std::bad_alloc&) {
     return Report(autodist::core::RuntimeFailure("out of memory"));
+  } catch (const std::exception& error) {
+    // What the standard library throws about the environment: no thread can be started, ...
+    return Report(autodist::core::RuntimeFailure("{}", error.what()));
   }
 }

@@ -19,9 +19,12 @@ NpyWriter::NpyWriter(std::filesystem::path path, int64_t rows, int64_t cols)
       rows_left_(rows),
       cols_(cols) {
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) throw core::BadInput("{}: cannot be created: {}", path_.string(), std::strerror(errno));
-  // Magic, version 1.0, and the length of the rest, which ends with a newline on a multiple of 64 bytes.
-  std::string header = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", rows, cols);
+  if (descriptor_ < 0)
+    throw core::BadInput("{}: cannot be created: {}", path_.string(), std::strerror(errno));
+  // Magic, version 1.0, and the length of the rest, which ends with a newline on a multiple of 64
+  // bytes.
+  std::string header =
+      fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", rows, cols);
   constexpr size_t kPrefix = 10;
   header.append(63 - (kPrefix + header.size()) % 64, ' ');
   header += '\n';
@@ -41,7 +44,8 @@ NpyWriter::~NpyWriter() {
 
 void NpyWriter::Append(core::ConstTensorView rows) {
   AUTODIST_CHECK(rows.cols() == cols_ && rows.rows() <= rows_left_);
-  for (int64_t r = 0; r < rows.rows(); ++r) Write(rows.row<float>(r), static_cast<size_t>(cols_) * sizeof(float));
+  for (int64_t r = 0; r < rows.rows(); ++r)
+    Write(rows.row<float>(r), static_cast<size_t>(cols_) * sizeof(float));
   rows_left_ -= rows.rows();
 }
 
@@ -60,7 +64,8 @@ void NpyWriter::Write(const void* data, size_t bytes) {
   while (bytes > 0) {
     const ssize_t wrote = ::write(descriptor_, at, bytes);
     if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) throw core::RuntimeFailure("{}: cannot be written: {}", path_.string(), std::strerror(errno));
+    if (wrote < 0)
+      throw core::RuntimeFailure("{}: cannot be written: {}", path_.string(), std::strerror(errno));
     at += wrote;
     bytes -= static_cast<size_t>(wrote);
   }

@@ -9,8 +9,8 @@
 
 namespace autodist::cli {
 
-// Writes beside `path` and renames at the end: a file of that name is always whole. Throws core::Error when the file
-// cannot be created or written.
+// Writes beside `path` and renames at the end: a file of that name is always whole. Throws
+// core::Error when the file cannot be created or written.
 class NpyWriter {
  public:
   NpyWriter(std::filesystem::path path, int64_t rows, int64_t cols);

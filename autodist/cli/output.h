@@ -9,7 +9,8 @@
 
 namespace autodist::cli {
 
-// Writes and flushes. Throws core::Error (runtime) when stdout is closed or full. SIGPIPE is ignored (main.cc).
+// Writes and flushes. Throws core::Error (runtime) when stdout is closed or full. SIGPIPE is
+// ignored (main.cc).
 void Print(std::string_view text);
 
 template <typename... Args>

@@ -20,8 +20,9 @@ std::unique_ptr<const text::Tokenizer> LoadTokenizer(const std::filesystem::path
                                                      const spec::ModelConfig& config) {
   auto tokenizer = text::Tokenizer::Load(model_dir);
   if (tokenizer->vocab_size() > config.vocab_size)
-    throw BadInput("{}: has token ids up to {}, the model's vocabulary is {}", (model_dir / "tokenizer.json").string(),
-                   tokenizer->vocab_size() - 1, config.vocab_size);
+    throw BadInput("{}: has token ids up to {}, the model's vocabulary is {}",
+                   (model_dir / "tokenizer.json").string(), tokenizer->vocab_size() - 1,
+                   config.vocab_size);
   return tokenizer;
 }
 
@@ -30,10 +31,14 @@ std::unique_ptr<const text::Tokenizer> LoadTokenizer(const std::filesystem::path
 void PromptFlags::Add(CLI::App& app, bool many) {
   app.add_option("--prompt", prompt, "Text to continue")->type_name("TEXT")->group("Input");
   if (many) {
-    app.add_option("--prompt-file", prompt_file, "UTF-8, one prompt a line")->type_name("FILE")->group("Input");
+    app.add_option("--prompt-file", prompt_file, "UTF-8, one prompt a line")
+        ->type_name("FILE")
+        ->group("Input");
     app.add_option("--chat", chat, "Message list (JSON)")->type_name("FILE")->group("Input");
   }
-  app.add_option("--token-ids", token_ids, "Ids taken as they are, e.g. 1,2,3")->type_name("IDS")->group("Input");
+  app.add_option("--token-ids", token_ids, "Ids taken as they are, e.g. 1,2,3")
+      ->type_name("IDS")
+      ->group("Input");
 }
 
 std::vector<int32_t> ParseIds(const std::string& text, const std::string& flag, int64_t limit) {
@@ -46,7 +51,8 @@ std::vector<int32_t> ParseIds(const std::string& text, const std::string& flag, 
     if (error == std::errc::invalid_argument || (next != end && *next != ','))
       throw BadInput("{} is {}, must be token ids separated by commas", flag, text.substr(0, 80));
     if (error == std::errc::result_out_of_range || id < 0 || id >= limit)
-      throw BadInput("{}: id {} is outside the vocabulary, ids are 0 to {}", flag, std::string_view(at, next), limit - 1);
+      throw BadInput("{}: id {} is outside the vocabulary, ids are 0 to {}", flag,
+                     std::string_view(at, next), limit - 1);
     ids.push_back(static_cast<int32_t>(id));
     if (next == end) return ids;
     at = next + 1;
@@ -68,14 +74,18 @@ std::vector<std::string> ReadPromptFile(const std::filesystem::path& path) {
   return prompts;
 }
 
-Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model_dir, const spec::ModelConfig& config) {
-  const int given = flags.prompt.has_value() + flags.prompt_file.has_value() + flags.chat.has_value() +
-                    flags.token_ids.has_value();
+Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model_dir,
+                    const spec::ModelConfig& config) {
+  const int given = flags.prompt.has_value() + flags.prompt_file.has_value() +
+                    flags.chat.has_value() + flags.token_ids.has_value();
   if (given != 1)
-    throw BadInput("exactly one of --prompt, --prompt-file, --chat and --token-ids is needed, {} are given", given);
+    throw BadInput(
+        "exactly one of --prompt, --prompt-file, --chat and --token-ids is needed, {} are given",
+        given);
   if (flags.chat)
-    throw BadInput("--chat is not supported in this version, which renders no chat templates; use --prompt, "
-                   "--prompt-file or --token-ids");
+    throw BadInput(
+        "--chat is not supported in this version, which renders no chat templates; use --prompt, "
+        "--prompt-file or --token-ids");
   Prompts prompts;
   if (flags.token_ids) {
     prompts.ids.push_back(ParseIds(*flags.token_ids, "--token-ids", config.vocab_size));
@@ -90,7 +100,8 @@ Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model
     return prompts;
   }
   prompts.tokenizer = LoadTokenizer(model_dir, config);
-  prompts.texts = flags.prompt ? std::vector<std::string>{*flags.prompt} : ReadPromptFile(*flags.prompt_file);
+  prompts.texts =
+      flags.prompt ? std::vector<std::string>{*flags.prompt} : ReadPromptFile(*flags.prompt_file);
   for (size_t i = 0; i < prompts.texts.size(); ++i) {
     prompts.ids.push_back(prompts.tokenizer->Encode(prompts.texts[i], /*add_special_tokens=*/true));
     if (prompts.ids.back().empty()) throw BadInput("prompt {} is empty", i);

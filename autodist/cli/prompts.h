@@ -27,14 +27,16 @@ struct PromptFlags {
 };
 
 struct Prompts {
-  std::vector<std::string> texts;         // as given; empty with --token-ids
-  std::vector<std::vector<int32_t>> ids;  // one per prompt
+  std::vector<std::string> texts;                    // as given; empty with --token-ids
+  std::vector<std::vector<int32_t>> ids;             // one per prompt
   std::unique_ptr<const text::Tokenizer> tokenizer;  // null: none is there (only with --token-ids)
 };
 
-// Reads the prompts and tokenizes them. Throws core::Error: none or several flags, an unreadable or empty file, ids
-// that are not numbers or outside the vocabulary, a tokenizer with more ids than the model has rows.
-Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model_dir, const spec::ModelConfig& config);
+// Reads the prompts and tokenizes them. Throws core::Error: none or several flags, an unreadable or
+// empty file, ids that are not numbers or outside the vocabulary, a tokenizer with more ids than
+// the model has rows.
+Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model_dir,
+                    const spec::ModelConfig& config);
 
 // "1,2,3". Throws core::Error naming `flag` for anything that is no id in [0, limit).
 std::vector<int32_t> ParseIds(const std::string& text, const std::string& flag, int64_t limit);

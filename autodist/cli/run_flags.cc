@@ -2,11 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <system_error>
 
 #include "autodist/cli/bundled_model.h"
+#include "autodist/cli/flag_values.h"
 #include "autodist/core/error.h"
 
 namespace autodist::cli {
@@ -14,12 +16,15 @@ namespace autodist::cli {
 using core::BadInput;
 
 void ModelFlag::Add(CLI::App& app) {
-  app.add_option("--model,model", model, "Directory, or org/name[@revision] in the HuggingFace cache")
+  app.add_option("--model,model", model,
+                 "Directory, or org/name[@revision] in the HuggingFace cache")
       ->type_name("DIR")
       ->default_str("the bundled model");
 }
 
-std::string ModelFlag::Resolve() const { return model.empty() ? BundledModelDirectory().string() : model; }
+std::string ModelFlag::Resolve() const {
+  return model.empty() ? BundledModelDirectory().string() : model;
+}
 
 uint64_t ParseBytes(const std::string& text, const std::string& flag) {
   double number = 0;
@@ -31,78 +36,154 @@ uint64_t ParseBytes(const std::string& text, const std::string& flag) {
   double factor = 1;
   bool known = unit.empty();
   if (unit.size() == 1) {
-    const size_t power = kUnits.find(static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0]))));
+    const size_t power =
+        kUnits.find(static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0]))));
     known = power != std::string_view::npos;
     if (known) factor = std::pow(1024.0, static_cast<double>(power + 1));
   }
   if (error != std::errc() || !known || !(number > 0) || number * factor > 0x1p62)
-    throw BadInput("{} is {}, must be a positive size such as 8G or 512M", flag, text);
+    throw BadInput("{} is \"{}\", must be a positive size such as 8G or 512M", flag, text);
   return static_cast<uint64_t>(number * factor);
 }
 
+std::vector<uint64_t> ParseByteList(const std::string& text, const std::string& flag) {
+  std::vector<uint64_t> sizes;
+  for (size_t first = 0; first <= text.size();) {
+    const size_t comma = std::min(text.find(',', first), text.size());
+    sizes.push_back(ParseBytes(text.substr(first, comma - first), flag));
+    first = comma + 1;
+  }
+  return sizes;
+}
+
 void RunFlags::Add(CLI::App& app) {
-  model.Add(app);
-  app.add_option("--tensor-parallel-size,--tp", options.tensor_parallel_size, "Ranks that share each layer")
-      ->type_name("N")->capture_default_str()->group("Mesh");
-  app.add_option("--pipeline-parallel-size,--pp", options.pipeline_parallel_size, "Stages of consecutive layers")
-      ->type_name("N")->capture_default_str()->group("Mesh");
-  app.add_option("--data-parallel-size,--dp", options.data_parallel_size, "Replicas")
-      ->type_name("N")->capture_default_str()->group("Mesh");
-  app.add_option("--ranks", options.ranks, "Instead of the three: the planner chooses, and says why")
-      ->type_name("N")->group("Mesh");
-  app.add_option("--stage-layers", options.stage_layers, "Layers per stage, e.g. 10,14; default: by bytes")
-      ->delimiter(',')->type_name("N,N,...")->group("Mesh");
-  app.add_option("--rank-memory", rank_memory, "Memory per rank, e.g. 8G or 8G,16G; default: detected")
-      ->delimiter(',')->type_name("SIZE,...")->group("Mesh");
-  app.add_option("--local-rank", options.local_rank, "Checked against the launcher")->type_name("N")->group("Mesh");
-  app.add_option("--world-size", options.world_size, "Checked against the launcher")->type_name("N")->group("Mesh");
-  app.add_option("--batch-size", options.batch_size, "Sequences in flight")
-      ->type_name("N")->capture_default_str()->group("Run");
-  app.add_option("--micro-batch-size", options.micro_batch_size, "Sequences per micro-batch; default: batch / pp")
-      ->type_name("N")->group("Run");
-  app.add_option("--max-model-len", options.max_model_len, "Context the KV cache is planned for")
-      ->type_name("N")->group("Run");
-  app.add_option("--dtype", options.dtype, "auto, float32, bfloat16 or float16")->capture_default_str()->group("Run");
-  app.add_option("--weights", weights, "auto: as --dtype")->capture_default_str()->group("Run");
-  app.add_option("--device", options.device, "cpu")->capture_default_str()->group("Run");
-  app.add_option("--threads", options.threads, "Threads per rank; default: usable cores / local ranks")
-      ->type_name("N")->group("Run");
-  app.add_option("--collective-timeout", options.collective_timeout_s, "Longest wait for a peer, in seconds")
-      ->type_name("S")->capture_default_str()->group("Run");
-  app.add_flag("--deterministic", options.deterministic, "Results do not depend on what else is in the batch")
-      ->group("Run");
-  app.add_flag("--capture-graph,!--no-capture-graph", capture_graph, "Record and replay work (cuda)")->group("Run");
-  app.add_option("--cache-dir", cache_dir, "Shard cache; default: $XDG_CACHE_HOME/autodist")
-      ->type_name("DIR")->group("Shard cache");
-  auto* no_cache_flag = app.add_flag("--no-cache", no_cache, "Neither read nor write the cache")->group("Shard cache");
-  app.add_flag("--rebuild-cache", options.rebuild_cache, "Replace what the cache holds")
-      ->excludes(no_cache_flag)->group("Shard cache");
-  app.add_option("--output-dir", output_dir, "Files are written here, and only here")->type_name("DIR")->group("Output");
-  app.add_flag("--json", json, "Stdout is exactly one JSON document")->group("Output");
-  app.add_flag("--quiet", options.quiet, "No progress lines")->group("Output");
+  model_.Add(app);
+  AddMeshFlags(app);
+  AddExecutionFlags(app);
+  AddCacheAndOutputFlags(app);
+}
+
+void RunFlags::AddMeshFlags(CLI::App& app) {
+  constexpr const char* kGroup = "Mesh";
+  AddInteger(app, "--tensor-parallel-size,--tp", options_.tensor_parallel_size,
+             "Ranks that share each layer")
+      ->group(kGroup);
+  AddInteger(app, "--pipeline-parallel-size,--pp", options_.pipeline_parallel_size,
+             "Stages of consecutive layers")
+      ->group(kGroup);
+  AddInteger(app, "--data-parallel-size,--dp", options_.data_parallel_size,
+             "Replicas; generation takes 1")
+      ->group(kGroup);
+  AddOptionalInteger(app, "--ranks", ranks_,
+                     "Instead of the three: the planner chooses tp and pp, and says why", 1)
+      ->group(kGroup);
+  AddIntegerList(app, "--stage-layers", options_.stage_layers,
+                 "Layers of each stage, e.g. 10,14 (default: stages of equal bytes)")
+      ->group(kGroup);
+  app.add_option("--rank-memory", rank_memory_,
+                 "Memory per rank, one size or one for each rank, e.g. 8G,16G (default: detected)")
+      ->type_name("SIZE,...")
+      ->group(kGroup);
+  AddOptionalInteger(
+      app, "--local-rank", local_rank_,
+      "This process's rank on its host (default: the launcher's; checked against it)", 0)
+      ->group(kGroup);
+  AddOptionalInteger(app, "--world-size", world_size_,
+                     "Number of processes (default: the launcher's; checked against it)", 1)
+      ->group(kGroup);
+}
+
+void RunFlags::AddExecutionFlags(CLI::App& app) {
+  constexpr const char* kGroup = "Execution";
+  AddInteger(app, "--batch-size", options_.batch_size, "Sequences in flight")->group(kGroup);
+  AddOptionalInteger<int64_t>(
+      app, "--micro-batch-size", micro_batch_size_,
+      "Sequences per micro-batch (default: batch size / stages, rounded up)", 1)
+      ->group(kGroup);
+  AddOptionalInteger<int64_t>(
+      app, "--max-model-len", max_model_len_,
+      "Positions per sequence that the KV cache is planned for (default: prompt + output)", 1)
+      ->group(kGroup);
+  app.add_option("--dtype", options_.dtype,
+                 "auto, float32, bfloat16 or float16; auto: as stored, float16 computed in float32")
+      ->type_name("TYPE")
+      ->capture_default_str()
+      ->group(kGroup);
+  app.add_option("--weights", weights_, "auto: as --dtype")
+      ->type_name("TYPE")
+      ->capture_default_str()
+      ->group(kGroup);
+  app.add_option("--device", options_.device, "cpu or cuda")
+      ->type_name("DEVICE")
+      ->capture_default_str()
+      ->group(kGroup);
+  AddOptionalInteger(app, "--threads", threads_,
+                     "Threads per rank (default: usable cores / ranks on this host)", 1)
+      ->group(kGroup);
+  AddNumber(app, "--collective-timeout", options_.collective_timeout_s,
+            "Longest wait for another rank, in seconds")
+      ->group(kGroup);
+  AddSwitch(app, "--deterministic", options_.deterministic,
+            "Results do not depend on what else is in the batch")
+      ->group(kGroup);
+  AddSwitch(app, "--capture-graph", capture_graph_, "Record work once and replay it (cuda)")
+      ->group(kGroup);
+  AddSwitch(app, "--no-capture-graph", no_capture_graph_, "Start all work one by one")
+      ->group(kGroup);
+}
+
+void RunFlags::AddCacheAndOutputFlags(CLI::App& app) {
+  app.add_option("--cache-dir", cache_dir_,
+                 "Where packed weights are kept between runs (default: $XDG_CACHE_HOME/autodist)")
+      ->type_name("DIR")
+      ->group("Shard cache");
+  AddSwitch(app, "--no-cache", no_cache_, "Neither read nor write the cache")->group("Shard cache");
+  AddSwitch(app, "--rebuild-cache", options_.rebuild_cache, "Replace what the cache holds")
+      ->group("Shard cache");
+  app.add_option("--output-dir", output_dir_, "Files are written here, and only here")
+      ->type_name("DIR")
+      ->group("Output");
+  AddSwitch(app, "--json", json_, "Print exactly one JSON document")->group("Output");
+  AddSwitch(app, "--quiet", options_.quiet, "No progress lines")->group("Output");
 }
 
 ModelRunnerOptions RunFlags::Options() const {
-  ModelRunnerOptions result = options;
-  result.model_name_or_path = model.Resolve();
-  for (const std::string& size : rank_memory) result.rank_memory_bytes.push_back(ParseBytes(size, "--rank-memory"));
-  result.use_cache = !no_cache;
-  result.cache_dir = cache_dir;
-  if (!capture_graph.empty()) result.capture_graph = capture_graph == "true";
-  if (weights != "auto") throw BadInput("--weights is {}, must be auto: weights are not quantised in this version", weights);
-  if (options.threads < 0) throw BadInput("--threads is {}, must be at least 1", options.threads);
-  if (!(options.collective_timeout_s > 0) || !std::isfinite(options.collective_timeout_s))
-    throw BadInput("--collective-timeout is {}, must be more than 0 seconds", options.collective_timeout_s);
-  result.quiet = options.quiet || ::isatty(STDERR_FILENO) == 0;
+  ModelRunnerOptions result = options_;
+  result.model_name_or_path = model_.Resolve();
+  result.ranks = ranks_.value_or(0);
+  result.local_rank = local_rank_.value_or(-1);
+  result.world_size = world_size_.value_or(0);
+  result.threads = threads_.value_or(0);
+  result.micro_batch_size = micro_batch_size_.value_or(0);
+  result.max_model_len = max_model_len_.value_or(0);
+  if (!rank_memory_.empty())
+    result.rank_memory_bytes = ParseByteList(rank_memory_, "--rank-memory");
+  if (weights_ != "auto")
+    throw BadInput("--weights is {}, must be auto: this version does not quantise weights",
+                   weights_);
+  if (!(options_.collective_timeout_s > 0) || !std::isfinite(options_.collective_timeout_s))
+    throw BadInput("--collective-timeout is {}, must be more than 0 seconds",
+                   options_.collective_timeout_s);
+  if (capture_graph_ && no_capture_graph_)
+    throw BadInput("--capture-graph and --no-capture-graph exclude each other");
+  if (capture_graph_ || no_capture_graph_) result.capture_graph = capture_graph_;
+  if (no_cache_ && options_.rebuild_cache)
+    throw BadInput("--no-cache and --rebuild-cache exclude each other");
+  if (cache_dir_ && cache_dir_->empty())
+    throw BadInput("--cache-dir is empty, must be a directory");
+  result.use_cache = !no_cache_;
+  result.cache_dir = cache_dir_.value_or("");
+  result.quiet = options_.quiet || ::isatty(STDERR_FILENO) == 0;
   return result;
 }
 
 void RunFlags::PrepareOutputDir() const {
-  if (output_dir.empty()) return;
+  if (output_dir_.empty()) return;
   std::error_code error;
-  std::filesystem::create_directories(output_dir, error);
-  if (error) throw BadInput("--output-dir {}: cannot be created: {}", output_dir, error.message());
-  if (::access(output_dir.c_str(), W_OK) != 0) throw BadInput("--output-dir {}: is not writable", output_dir);
+  std::filesystem::create_directories(output_dir_, error);
+  if (error) throw BadInput("--output-dir {}: cannot be created: {}", output_dir_, error.message());
+  if (::access(output_dir_.c_str(), W_OK) != 0)
+    throw BadInput("--output-dir {}: is not writable", output_dir_);
 }
 
 }  // namespace autodist::cli

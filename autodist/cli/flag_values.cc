@@ -1,0 +1,85 @@
+#include "autodist/cli/flag_values.h"
+
+#include <algorithm>
+#include <charconv>
+#include <system_error>
+
+#include "autodist/core/error.h"
+
+namespace autodist::cli {
+namespace {
+
+using core::BadInput;
+
+// from_chars over the whole text; out_of_range only when the text is a number.
+template <typename Number>
+std::errc Parse(std::string_view text, Number& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return end == text.data() + text.size() ? error : std::errc::invalid_argument;
+}
+
+}  // namespace
+
+int64_t ParseInteger(std::string_view text, std::string_view flag, int64_t min, int64_t max) {
+  int64_t value = 0;
+  const std::errc error = Parse(text, value);
+  if (error == std::errc::invalid_argument)
+    throw BadInput("{} is \"{}\", must be a whole number", flag, text);
+  if (error == std::errc::result_out_of_range)
+    value = text.starts_with('-') ? std::numeric_limits<int64_t>::min()
+                                  : std::numeric_limits<int64_t>::max();
+  if (value < min || (error != std::errc() && value < 0))
+    throw BadInput("{} is {}, must be at least {}", flag, text, min);
+  if (value > max || error != std::errc())
+    throw BadInput("{} is {}, must be at most {}", flag, text, max);
+  return value;
+}
+
+uint64_t ParseUnsigned(std::string_view text, std::string_view flag) {
+  uint64_t value = 0;
+  const std::errc error = Parse(text, value);
+  if (error == std::errc()) return value;
+  throw BadInput("{} is \"{}\", must be a whole number, at least 0 and at most {}", flag, text,
+                 std::numeric_limits<uint64_t>::max());
+}
+
+double ParseNumber(std::string_view text, std::string_view flag) {
+  double value = 0;
+  if (Parse(text, value) != std::errc())
+    throw BadInput("{} is \"{}\", must be a number", flag, text);
+  return value;
+}
+
+std::string FirstName(const std::string& names) { return names.substr(0, names.find(',')); }
+
+CLI::Option* AddNumber(CLI::App& app, const std::string& names, double& value,
+                       const std::string& help) {
+  const auto parse = [&value, flag = FirstName(names)](const std::string& text) {
+    value = ParseNumber(text, flag);
+  };
+  return app.add_option_function<std::string>(names, parse, help)
+      ->type_name("X")
+      ->default_str(fmt::format("{}", value));
+}
+
+CLI::Option* AddIntegerList(CLI::App& app, const std::string& names, std::vector<int64_t>& values,
+                            const std::string& help) {
+  const auto parse = [&values, flag = FirstName(names)](const std::string& text) {
+    values.clear();
+    for (size_t first = 0; first <= text.size();) {
+      const size_t comma = std::min(text.find(',', first), text.size());
+      values.push_back(ParseInteger(std::string_view(text).substr(first, comma - first), flag,
+                                    std::numeric_limits<int64_t>::min(),
+                                    std::numeric_limits<int64_t>::max()));
+      first = comma + 1;
+    }
+  };
+  return app.add_option_function<std::string>(names, parse, help)->type_name("N,N,...");
+}
+
+CLI::Option* AddSwitch(CLI::App& app, const std::string& names, bool& value,
+                       const std::string& help) {
+  return app.add_flag(names, value, help)->disable_flag_override();
+}
+
+}  // namespace autodist::cli
