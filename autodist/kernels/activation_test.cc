@@ -15,8 +15,8 @@ constexpr ActivationKind kKinds[] = {ActivationKind::kSilu, ActivationKind::kGel
 class ActivationTest : public IsaTest {};
 AUTODIST_FOR_EVERY_ISA(ActivationTest);
 
-// Values of the transformers library, printed to seven digits; 1 + erf(x) and 1 + tanh(x) lose some near
-// -1: up to 4 eps * |x|.
+// Values of the transformers library, printed to seven digits; 1 + erf(x) and 1 + tanh(x) lose some
+// near -1: up to 4 eps * |x|.
 TEST_P(ActivationTest, GoldenValues) {
   const double inputs[] = {-3, -1, -.1, .1, 1, 3};
   const struct {

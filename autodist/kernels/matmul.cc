@@ -19,10 +19,6 @@ double Balance(int64_t pieces, int64_t threads) {
   return static_cast<double>(pieces) / static_cast<double>(most * threads);
 }
 
-// With fewer rows than this the tiles of AMX are mostly empty, and reading the weights is what
-// takes the time.
-constexpr int64_t kFewestTileRows = 8;
-
 }  // namespace
 
 PackedLayout::PackedLayout(DType weight_dtype, int64_t outputs, int64_t inputs)
@@ -50,10 +46,7 @@ void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeig
   if (y_MN.elements() == 0) return;
 
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  const bool use_tiles = table.linear_bf16_tiles != nullptr && x_MK.rows() >= kFewestTileRows;
-  const auto kernel = layout.dtype == DType::kF32 ? table.linear_f32
-                      : use_tiles                 ? table.linear_bf16_tiles
-                                                  : table.linear_bf16;
+  const auto kernel = layout.dtype == DType::kF32 ? table.linear_f32 : table.linear_bf16;
   const auto run = [&](int64_t first_row, int64_t rows, int64_t first_block, int64_t blocks,
                        int worker) {
     const int64_t first_output = first_block * PackedLayout::kBlock;

@@ -24,7 +24,8 @@ namespace autodist::kernels {
 // Outputs beyond N and inputs beyond K are zero. The same on every instruction set.
 struct PackedLayout {
   static constexpr int64_t kBlock = 64;  // outputs of one block
-  static constexpr int kVersion = 1;     // of the form below; raised when it changes, so that no cache is misread
+  static constexpr int kVersion =
+      1;  // of the form below; raised when it changes, so that no cache is misread
 
   PackedLayout() = default;
   // REQUIRES weight_dtype f32 or bf16; outputs, inputs >= 0.

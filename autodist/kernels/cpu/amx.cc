@@ -29,7 +29,7 @@ namespace autodist::kernels::cpu {
 const KernelTable& AmxTable() {
   static const KernelTable kTable = [] {
     KernelTable table = Avx512Bf16Table();
-    table.linear_bf16_tiles = LinearTiles;
+    table.linear_bf16 = LinearTiles;
     return table;
   }();
   return kTable;

@@ -40,7 +40,6 @@ const KernelTable& Avx2Table() {
       .sum_exp = SumExpOfRow,
       .linear_f32 = LinearRows<float, RowOperand<float>>,
       .linear_bf16 = LinearRows<core::BFloat16, WidenedPairOperand>,
-      .linear_bf16_tiles = nullptr,
       .attention = AttentionRows};
   return kTable;
 }

@@ -1,6 +1,10 @@
 // Register-blocked matrix products, and Linear() on them. Included after math-inl.h, in its target
 // region.
 
+// How far ahead of its use B is asked for. Hardware prefetching ends at each 4 KiB page; with few
+// rows this takes reading weights from 80 % to 100 % of the memory's speed.
+constexpr int64_t kPrefetchBytes = 4096;
+
 // C[R, V * kLanes] += A[R, steps] * B[steps, V * kLanes], where `Operand` says what one step of A
 // and B is. Each element of C is one chain of fused multiply-adds in the order of the steps, so
 // blocking never changes its bits.
@@ -18,6 +22,10 @@ inline void MultiplyBlock(const typename Operand::A* a, int64_t a_stride,
     typename Operand::Loaded loaded[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) loaded[v] = Operand::LoadB(b + v * kLanes * Operand::kPerStep);
+#pragma GCC unroll 8
+    for (int line = 0; line < V * static_cast<int>(sizeof(Vec)); line += 64) {
+      __builtin_prefetch(reinterpret_cast<const uint8_t*>(b) + kPrefetchBytes + line);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) Operand::template MultiplyAdd<V>(a + r * a_stride, loaded, sums[r]);
     a += Operand::kPerStep;

@@ -73,8 +73,6 @@ struct KernelTable {
   // `scratch` holds LinearScratchBytes().
   void (*linear_f32)(const LinearTask& task, void* scratch);
   void (*linear_bf16)(const LinearTask& task, void* scratch);
-  // For many rows, where the instruction set has something better than linear_bf16; else nullptr.
-  void (*linear_bf16_tiles)(const LinearTask& task, void* scratch);
 
   // `scratch` holds AttentionScratchBytes().
   void (*attention)(const AttentionTask& task, void* scratch);
