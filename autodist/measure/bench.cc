@@ -87,6 +87,16 @@ double Best(const std::vector<BenchSample>& samples, Field field) {
 double Prefill(const BenchSample& s) { return s.prefill_tokens_per_s; }
 double Decode(const BenchSample& s) { return s.decode_tokens_per_s; }
 
+// The limits are those of all the threads that the ranks of one host use together.
+void MeasureLimits(const ModelRunner& runner, uint64_t bytes, BenchSample& sample) {
+  const int threads =
+      std::min(device::UsableCores(), runner.threads_per_rank() * runner.plan().mesh.world());
+  device::ThreadPool pool(threads);
+  device::Stream stream(pool, device::DetectIsa());
+  sample.read_bytes_per_s = ReadBytesPerSecond(stream, bytes);
+  sample.gemm_flops_per_s = GemmFlopsPerSecond(stream, runner.plan().compute_dtype);
+}
+
 }  // namespace
 
 double BenchReport::DecodeFraction(const BenchSample& sample) const {
@@ -110,17 +120,9 @@ BenchReport RunBench(ModelRunner& runner, const BenchOptions& options) {
   request.max_output_length = options.output_length;
   runner.Generate(request);  // touches all memory once
 
-  // The limits are those of all the threads that the ranks of one host use together.
-  const int threads =
-      std::min(device::UsableCores(), runner.threads_per_rank() * runner.plan().mesh.world());
-  device::ThreadPool pool(threads);
-  device::Stream stream(pool, device::DetectIsa());
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
     BenchSample sample;
-    if (runner.holds_rank0()) {
-      sample.read_bytes_per_s = ReadBytesPerSecond(stream, report.bytes_per_token);
-      sample.gemm_flops_per_s = GemmFlopsPerSecond(stream, runner.plan().compute_dtype);
-    }
+    if (runner.holds_rank0()) MeasureLimits(runner, report.bytes_per_token, sample);
     const infer::Timing timing = runner.Generate(request).timing;
     const double step_s = timing.IntervalQuantile(0.5);
     sample.prefill_tokens_per_s = timing.prefill_tokens_per_s();
