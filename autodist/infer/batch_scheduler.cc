@@ -9,7 +9,8 @@ namespace autodist::infer {
 
 BatchScheduler::BatchScheduler(const Options& options, std::vector<int64_t> prompt_lengths)
     : options_(options), prompt_lengths_(std::move(prompt_lengths)) {
-  AUTODIST_CHECK(options_.micro_batch_size >= 1 && options_.micro_batch_size <= options_.batch_size);
+  AUTODIST_CHECK(options_.micro_batch_size >= 1 &&
+                 options_.micro_batch_size <= options_.batch_size);
   AUTODIST_CHECK_GE(options_.prefill_chunk, 1);
   for (int64_t first = 0; first < options_.batch_size; first += options_.micro_batch_size) {
     const int64_t slots = std::min(options_.micro_batch_size, options_.batch_size - first);
@@ -25,7 +26,8 @@ Turn BatchScheduler::Next(int micro_batch) {
   auto& slots = micro_batches_[static_cast<size_t>(micro_batch)];
   for (size_t i = 0; i < slots.size(); ++i) {
     Running& running = slots[i];
-    const int slot = static_cast<int>(micro_batch * options_.micro_batch_size + static_cast<int64_t>(i));
+    const int slot =
+        static_cast<int>(micro_batch * options_.micro_batch_size + static_cast<int64_t>(i));
     if (running.sequence >= 0) {
       decode.pieces.push_back({running.sequence, slot, running.length, 1, true});
       ++running.length;
@@ -44,7 +46,8 @@ Turn BatchScheduler::Next(int micro_batch) {
   return turn;
 }
 
-// Fills calls of at most prefill_chunk rows with the prompts one after the other; a long prompt spans several calls.
+// Fills calls of at most prefill_chunk rows with the prompts one after the other; a long prompt
+// spans several calls.
 void BatchScheduler::PlanPrompts(const std::vector<Piece>& entering, Turn* turn) {
   int64_t room = 0;
   for (const Piece& prompt : entering) {
@@ -69,8 +72,9 @@ void BatchScheduler::Complete(const Turn& turn, const std::vector<bool>& finishe
   auto& slots = micro_batches_[static_cast<size_t>(turn.micro_batch)];
   for (size_t i = 0; i < finished.size(); ++i) {
     if (!finished[i]) continue;
-    const auto slot = std::find_if(slots.begin(), slots.end(),
-                                   [&](const Running& running) { return running.sequence == turn.sequences[i]; });
+    const auto slot = std::find_if(slots.begin(), slots.end(), [&](const Running& running) {
+      return running.sequence == turn.sequences[i];
+    });
     AUTODIST_CHECK(slot != slots.end());
     *slot = Running{};
     ++finished_;

@@ -1,9 +1,11 @@
-// Decides which sequences each forward call works on: which prompt enters which slot, how prompts are cut into chunks,
-// when a slot is free again. Pure bookkeeping, the same on every rank: no tensors, no communication.
+// Decides which sequences each forward call works on: which prompt enters which slot, how prompts
+// are cut into chunks, when a slot is free again. Pure bookkeeping, the same on every rank: no
+// tensors, no communication.
 //
-// There are ceil(batch_size / micro_batch_size) micro-batches of slots. They take turns, round robin; a turn of
-// micro-batch m needs the tokens of m's previous turn only, so with pp stages pp micro-batches are in flight. Neither
-// the order of turns nor the chunks depend on the mesh: pp = 4 computes exactly the calls of pp = 1.
+// There are ceil(batch_size / micro_batch_size) micro-batches of slots. They take turns, round
+// robin; a turn of micro-batch m needs the tokens of m's previous turn only, so with pp stages pp
+// micro-batches are in flight. Neither the order of turns nor the chunks depend on the mesh: pp = 4
+// computes exactly the calls of pp = 1.
 #ifndef AUTODIST_INFER_BATCH_SCHEDULER_H_
 #define AUTODIST_INFER_BATCH_SCHEDULER_H_
 
@@ -35,8 +37,9 @@ struct ForwardCall {
 struct Turn {
   int micro_batch = 0;
   std::vector<ForwardCall> calls;
-  std::vector<Piece> starts;   // the first piece of each sequence that enters a slot in this turn
-  std::vector<int> sequences;  // those that get a token from this turn, in the order of the sampled rows
+  std::vector<Piece> starts;  // the first piece of each sequence that enters a slot in this turn
+  std::vector<int>
+      sequences;  // those that get a token from this turn, in the order of the sampled rows
 };
 
 class BatchScheduler {
@@ -52,11 +55,12 @@ class BatchScheduler {
 
   int micro_batches() const { return static_cast<int>(micro_batches_.size()); }
 
-  // Plans the next turn of a micro-batch. REQUIRES the outcome of its previous turn was given to Complete(). An empty
-  // turn (no calls) means that it has nothing left to do.
+  // Plans the next turn of a micro-batch. REQUIRES the outcome of its previous turn was given to
+  // Complete(). An empty turn (no calls) means that it has nothing left to do.
   Turn Next(int micro_batch);
 
-  // `finished[i]` tells whether turn.sequences[i] ended with the token of this turn; its slot is then free.
+  // `finished[i]` tells whether turn.sequences[i] ended with the token of this turn; its slot is
+  // then free.
   void Complete(const Turn& turn, const std::vector<bool>& finished);
 
   bool done() const { return finished_ == static_cast<int64_t>(prompt_lengths_.size()); }
@@ -64,8 +68,8 @@ class BatchScheduler {
 
  private:
   struct Running {
-    int sequence = -1;     // -1: the slot is free
-    int64_t length = 0;    // positions in the cache, or scheduled to be
+    int sequence = -1;   // -1: the slot is free
+    int64_t length = 0;  // positions in the cache, or scheduled to be
   };
 
   void PlanPrompts(const std::vector<Piece>& entering, Turn* turn);

@@ -49,14 +49,15 @@ TEST(BatchSchedulerTest, AFreeSlotTakesTheNextPromptWhileOthersDecode) {
   EXPECT_EQ(turn.sequences, (std::vector<int>{2, 1}));
 }
 
-// Whatever the sizes: every position of every sequence is computed exactly once, in order, and each call keeps to the
-// chunk limit.
+// Whatever the sizes: every position of every sequence is computed exactly once, in order, and each
+// call keeps to the chunk limit.
 TEST(BatchSchedulerTest, EveryPositionOnceInOrder) {
   for (int64_t batch = 1; batch <= 5; ++batch) {
     for (int64_t micro = 1; micro <= batch; ++micro) {
       const std::vector<int64_t> prompts = {7, 1, 12, 3, 3, 9, 1};
       const std::vector<int64_t> outputs = {2, 5, 1, 1, 4, 3, 6};
-      BatchScheduler scheduler({.batch_size = batch, .micro_batch_size = micro, .prefill_chunk = 5}, prompts);
+      BatchScheduler scheduler({.batch_size = batch, .micro_batch_size = micro, .prefill_chunk = 5},
+                               prompts);
       std::map<int, int64_t> position;
       std::map<int, int64_t> tokens;
       for (int turn_number = 0; !scheduler.done(); ++turn_number) {
@@ -75,7 +76,8 @@ TEST(BatchSchedulerTest, EveryPositionOnceInOrder) {
         scheduler.Complete(turn, finished);
       }
       for (size_t i = 0; i < prompts.size(); ++i)
-        EXPECT_EQ(position[static_cast<int>(i)], prompts[i] + outputs[i] - 1);  // the last token is never fed back
+        EXPECT_EQ(position[static_cast<int>(i)],
+                  prompts[i] + outputs[i] - 1);  // the last token is never fed back
     }
   }
 }

@@ -146,8 +146,8 @@ std::optional<Draw> Decide(PendingRow& pending, const SampleRow& row,
   return NoiseDraw(tokens.first(*kept), row);
 }
 
-// Reads what the ranks said (`whole`, part_bytes each), stores the tokens of the rows that are decided, and returns the
-// other rows, which need a further round.
+// Reads what the ranks said (`whole`, part_bytes each), stores the tokens of the rows that are
+// decided, and returns the other rows, which need a further round.
 std::vector<PendingRow> FinishRows(std::vector<PendingRow> pending, std::span<const SampleRow> rows,
                                    std::span<const uint8_t> whole, size_t part_bytes,
                                    int64_t vocab_size, std::vector<int32_t>& tokens) {

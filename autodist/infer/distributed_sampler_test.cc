@@ -37,10 +37,12 @@ Cut CutAt(int64_t vocab_size, std::vector<int64_t> inner) {
   return cut;
 }
 
-// Samples on one thread per range of the cut and returns each rank's tokens. Shards have two columns of padding,
-// filled with the largest float, which must not be seen.
-std::vector<std::vector<int32_t>> SampleOnRanks(const Cut& cut, const std::vector<std::vector<float>>& logits,
-                                                const std::vector<SampleRow>& rows, int threads = 1) {
+// Samples on one thread per range of the cut and returns each rank's tokens. Shards have two
+// columns of padding, filled with the largest float, which must not be seen.
+std::vector<std::vector<int32_t>> SampleOnRanks(const Cut& cut,
+                                                const std::vector<std::vector<float>>& logits,
+                                                const std::vector<SampleRow>& rows,
+                                                int threads = 1) {
   constexpr int64_t kPadding = 2;
   const int ranks = static_cast<int>(cut.size());
   auto group = comm::CreateThreadGroup(ranks);
@@ -61,7 +63,8 @@ std::vector<std::vector<int32_t>> SampleOnRanks(const Cut& cut, const std::vecto
         }
         DistributedSampler sampler(*group[r], cut[r], static_cast<int64_t>(logits[0].size()));
         tokens[r] = sampler.Sample(
-            stream, core::TensorView(shard.data(), static_cast<int64_t>(logits.size()), cols), rows);
+            stream, core::TensorView(shard.data(), static_cast<int64_t>(logits.size()), cols),
+            rows);
       } catch (const core::Error& error) {
         errors[r] = std::current_exception();
         group[r]->Abort(error);
@@ -77,7 +80,8 @@ std::vector<std::vector<int32_t>> SampleOnRanks(const Cut& cut, const std::vecto
 
 // The token of one row, sampled on two ranks.
 int32_t SampleOne(const std::vector<float>& logits, const SampleRow& row) {
-  const auto tokens = SampleOnRanks(CutAt(static_cast<int64_t>(logits.size()), {1}), {logits}, {row});
+  const auto tokens =
+      SampleOnRanks(CutAt(static_cast<int64_t>(logits.size()), {1}), {logits}, {row});
   EXPECT_EQ(tokens[0], tokens[1]);
   return tokens[0][0];
 }
@@ -135,7 +139,8 @@ TEST(DistributedSamplerTest, TheSeedDecidesAndNothingElse) {
   const std::vector<int32_t> tokens = sample(1);
   EXPECT_EQ(sample(1), tokens);
   EXPECT_NE(sample(2), tokens);
-  EXPECT_GT(std::set<int32_t>(tokens.begin(), tokens.end()).size(), 20u);  // rows draw independently
+  EXPECT_GT(std::set<int32_t>(tokens.begin(), tokens.end()).size(),
+            20u);  // rows draw independently
 }
 
 // A row of logits of one of several characters.
@@ -175,7 +180,8 @@ SamplingOptions RandomOptions(uint64_t row) {
   return options;
 }
 
-// The property the sampler exists for: any cut of the vocabulary gives the tokens of the plain definition.
+// The property the sampler exists for: any cut of the vocabulary gives the tokens of the plain
+// definition.
 class AnyCutTest : public ::testing::TestWithParam<std::vector<int64_t>> {};
 
 TEST_P(AnyCutTest, TokensAreThoseOfTheWholeRow) {
@@ -225,7 +231,8 @@ TEST(DistributedSamplerTest, ABrokenRowIsAnErrorOnEveryRankThatNamesIt) {
         options.top_p = top_p;
         const std::vector<std::vector<float>> logits = {{1, 2, 3}, {bad, bad, bad}};
         try {
-          SampleOnRanks(CutAt(3, {2}), logits, {{&options, 4, 0, {}, {}}, {&options, 5, 6, {}, {}}});
+          SampleOnRanks(CutAt(3, {2}), logits,
+                        {{&options, 4, 0, {}, {}}, {&options, 5, 6, {}, {}}});
           ADD_FAILURE() << "must throw: " << temperature << " " << top_p << " " << bad;
         } catch (const core::Error& error) {
           EXPECT_EQ(error.kind(), core::ErrorKind::kRuntime);
@@ -241,7 +248,8 @@ TEST(DistributedSamplerTest, AnEmptyBatchIsFine) {
   device::ThreadPool pool(1);
   device::Stream stream(pool, device::DetectIsa());
   DistributedSampler sampler(*group[0], {0, 10}, 10);
-  EXPECT_TRUE(sampler.Sample(stream, core::TensorView(static_cast<float*>(nullptr), 0, 10), {}).empty());
+  EXPECT_TRUE(
+      sampler.Sample(stream, core::TensorView(static_cast<float*>(nullptr), 0, 10), {}).empty());
 }
 
 }  // namespace

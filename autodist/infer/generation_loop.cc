@@ -17,7 +17,8 @@ std::vector<int64_t> LengthsOf(const std::vector<std::vector<int32_t>>& prompts)
 // Positions that the longest sequence of the request fills.
 int64_t LongestSequence(const GenerateRequest& request, const StopRules& rules) {
   int64_t longest = 0;
-  for (const int64_t prompt : LengthsOf(request.prompts)) longest = std::max(longest, prompt + rules.OutputLimit(prompt));
+  for (const int64_t prompt : LengthsOf(request.prompts))
+    longest = std::max(longest, prompt + rules.OutputLimit(prompt));
   return longest;
 }
 
@@ -27,12 +28,14 @@ int64_t SlotsFor(const spec::ParallelPlan& plan, const GenerateRequest& request)
 
 }  // namespace
 
-GenerationLoop::GenerationLoop(RankRunner& runner, const GenerateRequest& request, const StopRules& rules)
+GenerationLoop::GenerationLoop(RankRunner& runner, const GenerateRequest& request,
+                               const StopRules& rules)
     : runner_(runner),
       request_(request),
       rules_(rules),
       scheduler_({.batch_size = SlotsFor(runner.plan_, request),
-                  .micro_batch_size = std::min(runner.plan_.micro_batch_size, SlotsFor(runner.plan_, request)),
+                  .micro_batch_size =
+                      std::min(runner.plan_.micro_batch_size, SlotsFor(runner.plan_, request)),
                   .prefill_chunk = runner.plan_.prefill_chunk},
                  LengthsOf(request.prompts)),
       cache_(runner.MakeCache(SlotsFor(runner.plan_, request), LongestSequence(request, rules))),
@@ -44,7 +47,8 @@ GenerationLoop::GenerationLoop(RankRunner& runner, const GenerateRequest& reques
     sequence.ids = prompt;
     sequence.prompt_length = static_cast<int64_t>(prompt.size());
     if (!request.stop.empty()) {
-      sequence.decoder = std::make_unique<text::StreamDecoder>(*request.tokenizer, /*skip_special_tokens=*/true);
+      sequence.decoder =
+          std::make_unique<text::StreamDecoder>(*request.tokenizer, /*skip_special_tokens=*/true);
       sequence.stop = std::make_unique<text::StopMatcher>(request.stop);
     }
   }
@@ -66,7 +70,8 @@ GenerateResult GenerationLoop::Run() {
   GenerateResult result;
   for (const Sequence& sequence : sequences_)
     result.sequences.push_back(
-        {{sequence.ids.begin() + static_cast<std::ptrdiff_t>(sequence.prompt_length), sequence.ids.end()},
+        {{sequence.ids.begin() + static_cast<std::ptrdiff_t>(sequence.prompt_length),
+          sequence.ids.end()},
          *sequence.finished});
   result.timing = timing_.Finish(runner_.totals_.seconds);
   return result;
@@ -75,7 +80,8 @@ GenerateResult GenerationLoop::Run() {
 void GenerationLoop::Execute(const Turn& turn) {
   for (const Piece& start : turn.starts) slot_of_[static_cast<size_t>(start.sequence)] = start.slot;
   if (runner_.last_stage()) {
-    const size_t bytes = turn.sequences.size() * static_cast<size_t>(runner_.decoder_->logit_columns()) * sizeof(float);
+    const size_t bytes = turn.sequences.size() *
+                         static_cast<size_t>(runner_.decoder_->logit_columns()) * sizeof(float);
     if (logits_.bytes() < bytes) logits_ = device::Buffer(bytes);
   }
   int64_t logit_row = 0;
@@ -97,7 +103,8 @@ void GenerationLoop::Execute(const Turn& turn) {
   chosen_[static_cast<size_t>(turn.micro_batch)] = std::move(tokens);
 }
 
-runtime::StageCall GenerationLoop::Prepare(const Turn& turn, const ForwardCall& call, int64_t first_logit_row) {
+runtime::StageCall GenerationLoop::Prepare(const Turn& turn, const ForwardCall& call,
+                                           int64_t first_logit_row) {
   ids_.clear();
   positions_.clear();
   rope_lengths_.clear();
@@ -168,7 +175,8 @@ void GenerationLoop::Apply(const Turn& turn, const std::vector<int32_t>& tokens)
     sequence.finished = Append(sequence, tokens[i]);
     finished.push_back(sequence.finished.has_value());
     if (sequence.finished) cache_.Release(slot_of_[index]);
-    if (runner_.rank_.index == 0 && request_.on_token) request_.on_token(index, tokens[i], sequence.finished);
+    if (runner_.rank_.index == 0 && request_.on_token)
+      request_.on_token(index, tokens[i], sequence.finished);
   }
   scheduler_.Complete(turn, finished);
 }

@@ -45,8 +45,8 @@ class GenerationLoop {
   KvCache cache_;
   TimingRecorder timing_;
   std::vector<Sequence> sequences_;
-  std::vector<int> slot_of_;                         // per sequence, while it runs
-  std::vector<std::vector<int32_t>> chosen_;         // last stage: tokens of each micro-batch's open turn
+  std::vector<int> slot_of_;                  // per sequence, while it runs
+  std::vector<std::vector<int32_t>> chosen_;  // last stage: tokens of each micro-batch's open turn
   device::Buffer logits_;
 
   // The call that is being computed; StageCall holds spans into these.

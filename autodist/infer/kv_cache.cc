@@ -123,8 +123,8 @@ KvCacheView::KvCacheView(const KvCache& cache, std::span<const KvRows> rows)
 
 std::span<const kernels::KvSequence> KvCacheView::Sequences(int64_t layer) const {
   AUTODIST_CHECK(layer >= 0 && layer < cache_.layers());
-  return std::span(sequences_).subspan(static_cast<size_t>(layer) * sequences_per_layer_,
-                                       sequences_per_layer_);
+  return std::span(sequences_)
+      .subspan(static_cast<size_t>(layer) * sequences_per_layer_, sequences_per_layer_);
 }
 
 }  // namespace autodist::infer

@@ -1,8 +1,8 @@
 // The KV cache of one rank: pages of key and value memory, handed to sequences as they grow.
 //
-// Sized to the request (slots x longest sequence), not to what the model could read. A page id stands for one page of
-// keys and one of values in every layer of the stage, so a sequence needs one list of ids.
-// Thread-compatible: one rank thread uses it.
+// Sized to the request (slots x longest sequence), not to what the model could read. A page id
+// stands for one page of keys and one of values in every layer of the stage, so a sequence needs
+// one list of ids. Thread-compatible: one rank thread uses it.
 #ifndef AUTODIST_INFER_KV_CACHE_H_
 #define AUTODIST_INFER_KV_CACHE_H_
 
@@ -29,12 +29,12 @@ struct KvCacheOptions {
 
 class KvCache {
  public:
-  // Takes address space; memory is used as pages are first written. Throws core::Error (runtime) naming the bytes when
-  // they cannot be had.
+  // Takes address space; memory is used as pages are first written. Throws core::Error (runtime)
+  // naming the bytes when they cannot be had.
   explicit KvCache(const KvCacheOptions& options);
 
-  // Gives `slot` pages until positions [0, tokens) have a place; what it holds stays. Throws core::Error (runtime) when
-  // too few pages are free; the slot is then unchanged.
+  // Gives `slot` pages until positions [0, tokens) have a place; what it holds stays. Throws
+  // core::Error (runtime) when too few pages are free; the slot is then unchanged.
   void Reserve(int slot, int64_t tokens);
   // Takes the slot's pages back. Their contents are left as they are.
   void Release(int slot);
@@ -42,13 +42,13 @@ class KvCache {
   int64_t tokens_capacity(int slot) const;  // positions that the slot's pages hold
   int64_t pages_in_use() const;             // 0 when every slot is released
   int64_t pages_total() const { return options_.pages; }
-  size_t bytes() const { return memory_.bytes(); }             // when every page is written
+  size_t bytes() const { return memory_.bytes(); }               // when every page is written
   size_t page_bytes_all_layers() const { return page_stride_; }  // keys and values of one page id
   const kernels::KvPageLayout& layout() const { return options_.layout; }
   int64_t layers() const { return options_.layers; }
 
-  // Where one page of a slot lies, as attention takes it: one entry per page, in the order of positions. Valid until
-  // the slot's next Reserve() or Release().
+  // Where one page of a slot lies, as attention takes it: one entry per page, in the order of
+  // positions. Valid until the slot's next Reserve() or Release().
   std::span<void* const> KeyPages(int slot, int64_t layer) const;
   std::span<void* const> ValuePages(int slot, int64_t layer) const;
 
@@ -65,20 +65,21 @@ class KvCache {
   size_t half_stride_ = 0;  // bytes from a page of keys to its values
   size_t page_stride_ = 0;  // bytes from one page id to the next: [layer][keys, values]
   device::Buffer memory_;
-  std::vector<int64_t> free_;  // last in, first out: written memory is used again before new memory is
+  std::vector<int64_t>
+      free_;  // last in, first out: written memory is used again before new memory is
   std::vector<Slot> slots_;
 };
 
 // The rows of one forward call that belong to one slot.
 struct KvRows {
   int slot = 0;
-  int64_t row = 0;             // of the activations
-  int64_t tokens = 0;          // rows, and positions first_position + [0, tokens)
+  int64_t row = 0;     // of the activations
+  int64_t tokens = 0;  // rows, and positions first_position + [0, tokens)
   int64_t first_position = 0;
 };
 
-// The cache as one forward call sees it. REQUIRES that each slot has pages for its rows' positions, and that no slot
-// is reserved or released while this is in use. The cache must outlive it.
+// The cache as one forward call sees it. REQUIRES that each slot has pages for its rows' positions,
+// and that no slot is reserved or released while this is in use. The cache must outlive it.
 class KvCacheView : public model::KvView {
  public:
   KvCacheView(const KvCache& cache, std::span<const KvRows> rows);

@@ -16,15 +16,18 @@ class ModelRunner::Impl {
   explicit Impl(const ModelRunnerOptions& options);
 
   void CheckPrompts(const GenerateRequest& request) const;
+  // What ends a sequence: the ids of the model's files, and the tokenizer's eos and pad tokens.
+  std::vector<int32_t> EosIds(const text::Tokenizer* tokenizer) const;
 
   runtime::LoadedModel model;
   std::vector<std::unique_ptr<infer::RankRunner>> runners;  // of the job's local ranks
 };
 
-ModelRunner::Impl::Impl(const ModelRunnerOptions& options) : model(options), runners(model.job().ranks().size()) {
+ModelRunner::Impl::Impl(const ModelRunnerOptions& options)
+    : model(options), runners(model.job().ranks().size()) {
   model.job().Run([&](size_t i) {
-    runners[i] = std::make_unique<infer::RankRunner>(model.config(), model.plan(), model.job().ranks()[i],
-                                                     model.shard(i));
+    runners[i] = std::make_unique<infer::RankRunner>(model.config(), model.plan(),
+                                                     model.job().ranks()[i], model.shard(i));
   });
 }
 
@@ -35,17 +38,31 @@ void ModelRunner::Impl::CheckPrompts(const GenerateRequest& request) const {
     if (prompt.empty()) throw BadInput("prompt {} has no tokens", p);
     for (const int32_t id : prompt) {
       if (id < 0 || id >= model.config().vocab_size)
-        throw BadInput("prompt {}: token id {} is outside the vocabulary of {}", p, id, model.config().vocab_size);
+        throw BadInput("prompt {}: token id {} is outside the vocabulary of {}", p, id,
+                       model.config().vocab_size);
     }
     if (static_cast<int64_t>(prompt.size()) > model.plan().max_model_len)
-      throw BadInput("prompt {} has {} tokens, the context holds {}", p, prompt.size(), model.plan().max_model_len);
+      throw BadInput("prompt {} has {} tokens, the context holds {}", p, prompt.size(),
+                     model.plan().max_model_len);
   }
 }
 
-ModelRunner::ModelRunner(const ModelRunnerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+std::vector<int32_t> ModelRunner::Impl::EosIds(const text::Tokenizer* tokenizer) const {
+  std::vector<int32_t> ids = model.defaults().eos_ids;
+  if (tokenizer == nullptr) return ids;
+  for (const std::optional<int32_t> id : {tokenizer->eos_id(), tokenizer->pad_id()}) {
+    const bool known = id && std::find(ids.begin(), ids.end(), *id) != ids.end();
+    if (id && *id < model.config().vocab_size && !known) ids.push_back(*id);
+  }
+  return ids;
+}
+
+ModelRunner::ModelRunner(const ModelRunnerOptions& options)
+    : impl_(std::make_unique<Impl>(options)) {}
 ModelRunner::~ModelRunner() = default;
 
-std::vector<int32_t> ModelRunner::Generate(const std::vector<int32_t>& input_ids, int64_t max_length) {
+std::vector<int32_t> ModelRunner::Generate(const std::vector<int32_t>& input_ids,
+                                           int64_t max_length) {
   GenerateRequest request;
   request.prompts = {input_ids};
   request.max_output_length = max_length;
@@ -55,13 +72,15 @@ std::vector<int32_t> ModelRunner::Generate(const std::vector<int32_t>& input_ids
 GenerateResult ModelRunner::Generate(const GenerateRequest& request) {
   impl_->CheckPrompts(request);
   infer::Validate(request.sampling);
-  if (!request.stop.empty() && request.tokenizer == nullptr) throw BadInput("stop strings need a tokenizer");
-  const infer::StopRules rules(impl_->model.defaults().eos_ids, request.ignore_eos, request.min_output_length,
-                               request.max_output_length, impl_->model.plan().max_model_len);
+  if (!request.stop.empty() && request.tokenizer == nullptr)
+    throw BadInput("stop strings need a tokenizer");
+  const infer::StopRules rules(impl_->EosIds(request.tokenizer), request.ignore_eos,
+                               request.min_output_length, request.max_output_length,
+                               impl_->model.plan().max_model_len);
   for (const auto& prompt : request.prompts) {
     if (rules.OutputLimit(static_cast<int64_t>(prompt.size())) < 1)
-      throw BadInput("a prompt of {} tokens leaves no room for output in a context of {}", prompt.size(),
-                     impl_->model.plan().max_model_len);
+      throw BadInput("a prompt of {} tokens leaves no room for output in a context of {}",
+                     prompt.size(), impl_->model.plan().max_model_len);
   }
   GenerateResult result;
   impl_->model.job().Run([&](size_t i) {
@@ -71,8 +90,9 @@ GenerateResult ModelRunner::Generate(const GenerateRequest& request) {
   return result;
 }
 
-void ModelRunner::Logits(const std::vector<int32_t>& input_ids,
-                         const std::function<void(int64_t first_row, core::ConstTensorView rows)>& sink) {
+void ModelRunner::Logits(
+    const std::vector<int32_t>& input_ids,
+    const std::function<void(int64_t first_row, core::ConstTensorView rows)>& sink) {
   GenerateRequest request;
   request.prompts = {input_ids};
   impl_->CheckPrompts(request);

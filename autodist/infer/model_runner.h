@@ -1,7 +1,7 @@
 // The public API: a HuggingFace checkpoint, split over ranks, ready to generate.
 //
-//   autodist::ModelRunner runner({.model_name_or_path = "models/story-2m", .tensor_parallel_size = 2});
-//   std::vector<int32_t> ids = runner.Generate({1, 422, 9}, 20);
+//   autodist::ModelRunner runner({.model_name_or_path = "models/story-2m", .tensor_parallel_size =
+//   2}); std::vector<int32_t> ids = runner.Generate({1, 422, 9}, 20);
 #ifndef AUTODIST_INFER_MODEL_RUNNER_H_
 #define AUTODIST_INFER_MODEL_RUNNER_H_
 
@@ -28,7 +28,8 @@ using ModelRunnerOptions = runtime::RunOptions;
 using runtime::LoadReport;
 
 struct GenerateRequest {
-  // Token ids, taken as they are. At least one prompt; each holds at least one id in [0, vocabulary).
+  // Token ids, taken as they are. At least one prompt; each holds at least one id in [0,
+  // vocabulary).
   std::vector<std::vector<int32_t>> prompts;
   infer::SamplingOptions sampling;
   // Generated tokens.
@@ -36,12 +37,16 @@ struct GenerateRequest {
   int64_t max_output_length = 157;
   // An end-of-sequence id is then a token like any other.
   bool ignore_eos = false;
-  // Ends a sequence when its text holds one of these; needs `tokenizer`. The text ends before the string.
+  // Ends a sequence when its text holds one of these; needs `tokenizer`. The text ends before the
+  // string.
   std::vector<std::string> stop;
+  // When given, its eos and pad tokens end a sequence too.
   const text::Tokenizer* tokenizer = nullptr;
-  // Called in the process of rank 0, from a thread of the runner: for each token of each prompt, in order of the
-  // prompt's tokens; finished is set with the last one. May be empty. Must not call the runner.
-  std::function<void(size_t prompt, int32_t id, std::optional<infer::FinishReason> finished)> on_token;
+  // Called in the process of rank 0, from a thread of the runner: for each token of each prompt, in
+  // order of the prompt's tokens; finished is set with the last one. May be empty. Must not call
+  // the runner.
+  std::function<void(size_t prompt, int32_t id, std::optional<infer::FinishReason> finished)>
+      on_token;
 };
 
 struct GeneratedSequence {
@@ -54,9 +59,10 @@ struct GenerateResult {
   infer::Timing timing;                      // measured where rank 0 runs; empty in other processes
 };
 
-// Ranks are threads of this process unless a launcher (torchrun's variables, mpirun) started several processes; then
-// each process is one rank and all must make the same calls. Thread-compatible. Every call throws core::Error; after
-// an error that ended a run only destruction is allowed.
+// Ranks are threads of this process unless a launcher (torchrun's variables, mpirun) started
+// several processes; then each process is one rank and all must make the same calls.
+// Thread-compatible. Every call throws core::Error; after an error that ended a run only
+// destruction is allowed.
 class ModelRunner {
  public:
   // Plans, checks that the plan fits, starts the ranks and loads each rank's weights.
@@ -66,18 +72,18 @@ class ModelRunner {
   // The ids that follow input_ids, at most max_length (generated tokens), greedily.
   std::vector<int32_t> Generate(const std::vector<int32_t>& input_ids, int64_t max_length);
 
-  // Many prompts, all options. Throws core::Error (bad input) for an id outside the vocabulary, an empty prompt, a
-  // prompt longer than the context, or an option out of its range.
+  // Many prompts, all options. Throws core::Error (bad input) for an id outside the vocabulary, an
+  // empty prompt, a prompt longer than the context, or an option out of its range.
   GenerateResult Generate(const GenerateRequest& request);
 
-  // Logits at every position, in f32 without padding. `sink` gets [rows, vocabulary] blocks in order, in the process
-  // of rank 0.
+  // Logits at every position, in f32 without padding. `sink` gets [rows, vocabulary] blocks in
+  // order, in the process of rank 0.
   void Logits(const std::vector<int32_t>& input_ids,
               const std::function<void(int64_t first_row, core::ConstTensorView rows)>& sink);
 
   const spec::ModelConfig& config() const;
   const spec::ParallelPlan& plan() const;
-  const std::vector<int32_t>& eos_ids() const;
+  const std::vector<int32_t>& eos_ids() const;      // of the model's files
   const std::vector<std::string>& remarks() const;  // what was noticed about the checkpoint
   const LoadReport& load_report() const;
   int threads_per_rank() const;

@@ -8,12 +8,13 @@
 
 namespace autodist::infer {
 
-RankRunner::RankRunner(const spec::ModelConfig& config, const spec::ParallelPlan& plan, runtime::Rank& rank,
-                       const runtime::LoadedShard& shard)
+RankRunner::RankRunner(const spec::ModelConfig& config, const spec::ParallelPlan& plan,
+                       runtime::Rank& rank, const runtime::LoadedShard& shard)
     : config_(config),
       plan_(plan),
       rank_(rank),
-      world_(std::make_unique<comm::TracedCommunicator>(rank.world->Split(0, rank.index, "ranks"), totals_)),
+      world_(std::make_unique<comm::TracedCommunicator>(rank.world->Split(0, rank.index, "ranks"),
+                                                        totals_)),
       tp_(world_->Split(plan.mesh.StageOf(rank.index), plan.mesh.TpIndex(rank.index))),
       decoder_(runtime::BuildDecoder(config, plan, rank.index, shard, *tp_)),
       executor_(plan, rank.index, config.hidden_size, *world_, *rank.stream, *decoder_),
@@ -21,8 +22,9 @@ RankRunner::RankRunner(const spec::ModelConfig& config, const spec::ParallelPlan
 
 KvCache RankRunner::MakeCache(int64_t slots, int64_t max_tokens) const {
   const spec::RankPlan& own = plan_.rank(rank_.index);
-  const kernels::KvPageLayout layout{
-      .dtype = plan_.compute_dtype, .kv_heads = own.share.kv_heads.size(), .head_dim = config_.head_dim};
+  const kernels::KvPageLayout layout{.dtype = plan_.compute_dtype,
+                                     .kv_heads = own.share.kv_heads.size(),
+                                     .head_dim = config_.head_dim};
   return KvCache({.layers = own.layers.size(),
                   .layout = layout,
                   .slots = slots,
@@ -34,8 +36,9 @@ GenerateResult RankRunner::Generate(const GenerateRequest& request, const StopRu
   return GenerationLoop(*this, request, rules).Run();
 }
 
-void RankRunner::Logits(const std::vector<int32_t>& ids,
-                        const std::function<void(int64_t first_row, core::ConstTensorView rows)>& sink) {
+void RankRunner::Logits(
+    const std::vector<int32_t>& ids,
+    const std::function<void(int64_t first_row, core::ConstTensorView rows)>& sink) {
   const auto length = static_cast<int64_t>(ids.size());
   KvCache cache = MakeCache(1, length);
   cache.Reserve(0, length);
@@ -48,7 +51,8 @@ void RankRunner::Logits(const std::vector<int32_t>& ids,
   for (int64_t first = 0; first < length; first += plan_.prefill_chunk) {
     const int64_t count = std::min(plan_.prefill_chunk, length - first);
     const auto part = [&](const std::vector<int32_t>& values) {
-      return std::span<const int32_t>(values).subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+      return std::span<const int32_t>(values).subspan(static_cast<size_t>(first),
+                                                      static_cast<size_t>(count));
     };
     std::vector<int64_t> rows(static_cast<size_t>(count));
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int64_t>(i);
@@ -56,15 +60,17 @@ void RankRunner::Logits(const std::vector<int32_t>& ids,
     const KvCacheView view(cache, {&kv_rows, 1});
     core::TensorView logits;
     if (last_stage()) {
-      local = device::Buffer(static_cast<size_t>(count * decoder_->logit_columns()) * sizeof(float));
+      local =
+          device::Buffer(static_cast<size_t>(count * decoder_->logit_columns()) * sizeof(float));
       logits = core::TensorView(local.as<float>(), count, decoder_->logit_columns());
     }
     executor_.Run(1, [&](int) {
-      return runtime::StageCall{
-          .rows = {.ids = part(ids), .positions = part(positions), .rope_lengths = part(rope_lengths)},
-          .kv = &view,
-          .logit_rows = rows,
-          .logits = logits};
+      return runtime::StageCall{.rows = {.ids = part(ids),
+                                         .positions = part(positions),
+                                         .rope_lengths = part(rope_lengths)},
+                                .kv = &view,
+                                .logit_rows = rows,
+                                .logits = logits};
     });
     whole = device::Buffer(static_cast<size_t>(count * plan_.vocab_size) * sizeof(float));
     const core::TensorView gathered(whole.as<float>(), count, plan_.vocab_size);

@@ -1,7 +1,8 @@
 // One rank of a run: its weights, its part of the model, and the loop that generates.
 //
-// Every rank runs the same loop over the same schedule; what differs is which part of a call it computes. Tokens are
-// chosen on the last stage, by all its tp ranks alike, and travel to the earlier stages in one small message per turn.
+// Every rank runs the same loop over the same schedule; what differs is which part of a call it
+// computes. Tokens are chosen on the last stage, by all its tp ranks alike, and travel to the
+// earlier stages in one small message per turn.
 #ifndef AUTODIST_INFER_RANK_RUNNER_H_
 #define AUTODIST_INFER_RANK_RUNNER_H_
 
@@ -22,14 +23,16 @@
 
 namespace autodist::infer {
 
-// Thread-compatible: the rank's thread of the moment. `config`, `plan`, `rank` and `shard` must outlive it.
+// Thread-compatible: the rank's thread of the moment. `config`, `plan`, `rank` and `shard` must
+// outlive it.
 class RankRunner {
  public:
   // Collective: splits the tp group off the world.
   RankRunner(const spec::ModelConfig& config, const spec::ParallelPlan& plan, runtime::Rank& rank,
              const runtime::LoadedShard& shard);
 
-  // Collective. The request is valid (ModelRunner checked it); eos_ids and the context length are in `rules`.
+  // Collective. The request is valid (ModelRunner checked it); eos_ids and the context length are
+  // in `rules`.
   GenerateResult Generate(const GenerateRequest& request, const StopRules& rules);
 
   // Collective. `sink` is called on rank 0.

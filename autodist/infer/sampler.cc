@@ -42,7 +42,8 @@ Draw NoiseDrawOfRange(const LogitShard& shard, int64_t begin, int64_t end, doubl
   return best;
 }
 
-// function(begin, end) of each worker's share of [0, count), combined. REQUIRES that the order does not matter.
+// function(begin, end) of each worker's share of [0, count), combined. REQUIRES that the order does
+// not matter.
 template <typename Result, typename Function, typename Combine>
 Result Reduce(device::Stream& stream, int64_t count, const Result& empty, const Function& function,
               const Combine& combine) {
@@ -100,7 +101,8 @@ uint64_t TokenNoise::Bits(int32_t id) const {
   return (uint64_t{words[half + 1]} << 32) | words[half];
 }
 
-// u = 1 - v, so that the largest values come from v near 0, where v is exact. With one bit more, v could round to 1.
+// u = 1 - v, so that the largest values come from v near 0, where v is exact. With one bit more, v
+// could round to 1.
 double TokenNoise::Gumbel(uint64_t bits) {
   const double v = (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52;
   return -std::log(-std::log1p(-v));
@@ -167,8 +169,8 @@ WeightSum SumWeights(device::Stream& stream, const LogitShard& shard, float larg
       [](WeightSum& sum, const WeightSum& part) { sum.Merge(part); });
 }
 
-std::optional<size_t> CountKept(std::span<const Candidate> prefix, bool whole,
-                                const WeightSum* all, const SamplingOptions& options) {
+std::optional<size_t> CountKept(std::span<const Candidate> prefix, bool whole, const WeightSum* all,
+                                const SamplingOptions& options) {
   size_t limit = prefix.size();
   bool decided = whole;  // what lies behind `limit` is known to be dropped
   if (options.top_k > 0 && static_cast<uint64_t>(options.top_k) <= prefix.size()) {

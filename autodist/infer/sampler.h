@@ -1,10 +1,11 @@
 // Choosing a token: the pure steps, on one rank's part of a row of logits.
 //
-// What the result is, on any number of ranks: let the canonical order of tokens be larger logit first, equal logits by
-// smaller id. Every filter (top-k, top-p, min-p) keeps a prefix of that order. Greedy takes its first token. Otherwise
-// each kept token gets the key logit / temperature + Gumbel noise, the largest key wins, and that token is distributed
-// as the softmax over the kept tokens (Gumbel-max). The noise is a function of (seed, sequence, position, token id), so
-// nothing depends on where the vocabulary is cut or how many tokens a rank looked at.
+// What the result is, on any number of ranks: let the canonical order of tokens be larger logit
+// first, equal logits by smaller id. Every filter (top-k, top-p, min-p) keeps a prefix of that
+// order. Greedy takes its first token. Otherwise each kept token gets the key logit / temperature +
+// Gumbel noise, the largest key wins, and that token is distributed as the softmax over the kept
+// tokens (Gumbel-max). The noise is a function of (seed, sequence, position, token id), so nothing
+// depends on where the vocabulary is cut or how many tokens a rank looked at.
 //
 // A NaN logit counts as -infinity. Functions without a Stream are safe to call from any thread.
 #ifndef AUTODIST_INFER_SAMPLER_H_
@@ -23,8 +24,8 @@
 
 namespace autodist::infer {
 
-// What the next token of one sequence depends on besides its logits. The same on every rank. Pointers and spans must
-// outlive the call that takes it.
+// What the next token of one sequence depends on besides its logits. The same on every rank.
+// Pointers and spans must outlive the call that takes it.
 struct SampleRow {
   const SamplingOptions* options = nullptr;  // valid (sampling_options.h)
   uint64_t sequence = 0;                     // the random stream: the prompt's index
@@ -39,8 +40,9 @@ struct LogitShard {
   int32_t first_id = 0;
 };
 
-// Repetition penalty and exclusion, in place; ids outside of the shard are skipped. Each id is penalised once, however
-// often it occurs. `seen` is working memory, one zero per column; it is zero again afterwards.
+// Repetition penalty and exclusion, in place; ids outside of the shard are skipped. Each id is
+// penalised once, however often it occurs. `seen` is working memory, one zero per column; it is
+// zero again afterwards.
 void ProcessLogits(const SampleRow& row, const LogitShard& shard, std::vector<uint8_t>& seen);
 
 struct Candidate {
@@ -94,15 +96,17 @@ Draw NoiseDraw(std::span<const Candidate> candidates, const SampleRow& row);
 std::vector<Candidate> TopCandidates(device::Stream& stream, const LogitShard& shard,
                                      int64_t count);
 
-// The weights of the whole shard at this temperature; `largest` is the shard's largest logit (-infinity: empty).
+// The weights of the whole shard at this temperature; `largest` is the shard's largest logit
+// (-infinity: empty).
 WeightSum SumWeights(device::Stream& stream, const LogitShard& shard, float largest,
                      double temperature);
 
-// How many tokens of the canonical order the filters keep. `prefix` is its beginning; `whole` tells that no other
-// token has a finite logit; `all` is the sum of all weights, needed when top_p < 1 without top_k.
-// nullopt: the prefix is too short to tell. With top_k, a prefix of top_k tokens always suffices.
-std::optional<size_t> CountKept(std::span<const Candidate> prefix, bool whole,
-                                const WeightSum* all, const SamplingOptions& options);
+// How many tokens of the canonical order the filters keep. `prefix` is its beginning; `whole` tells
+// that no other token has a finite logit; `all` is the sum of all weights, needed when top_p < 1
+// without top_k. nullopt: the prefix is too short to tell. With top_k, a prefix of top_k tokens
+// always suffices.
+std::optional<size_t> CountKept(std::span<const Candidate> prefix, bool whole, const WeightSum* all,
+                                const SamplingOptions& options);
 
 }  // namespace autodist::infer
 

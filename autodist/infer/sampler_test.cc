@@ -177,8 +177,8 @@ TEST_F(ShardTest, NoiseNeverDrawsAnExcludedToken) {
   EXPECT_EQ(NoiseDraw(stream_, {nothing, 0}, SampleRow{&options}).id, -1);
 }
 
-// Pearson's chi-square of `draws` draws against the probabilities that the options leave. Seeds are fixed, so this
-// either always passes or never.
+// Pearson's chi-square of `draws` draws against the probabilities that the options leave. Seeds are
+// fixed, so this either always passes or never.
 double ChiSquare(device::Stream& stream, std::vector<float> logits, const SamplingOptions& options,
                  uint32_t draws, bool by_sequence) {
   SampleRow row{&options};
@@ -202,7 +202,8 @@ double ChiSquare(device::Stream& stream, std::vector<float> logits, const Sampli
   for (size_t i = 0; i < survivors.ids.size(); ++i) {
     const double expected = survivors.probabilities[i] * draws;
     int64_t& count = counts[static_cast<size_t>(survivors.ids[i])];
-    chi_square += (static_cast<double>(count) - expected) * (static_cast<double>(count) - expected) / expected;
+    chi_square += (static_cast<double>(count) - expected) *
+                  (static_cast<double>(count) - expected) / expected;
     count = 0;
   }
   EXPECT_THAT(counts, ::testing::Each(0)) << "a filtered token was drawn";
@@ -210,10 +211,12 @@ double ChiSquare(device::Stream& stream, std::vector<float> logits, const Sampli
 }
 
 TEST_F(ShardTest, FrequenciesAreTheSoftmax) {
-  const std::vector<float> logits = {0.5f, -1.0f, 2.0f, 1.25f, -2.0f, 0.0f, 1.5f, -0.5f, 0.75f, 1.0f};
+  const std::vector<float> logits = {0.5f, -1.0f, 2.0f,  1.25f, -2.0f,
+                                     0.0f, 1.5f,  -0.5f, 0.75f, 1.0f};
   SamplingOptions options;
   options.temperature = 0.8;
-  EXPECT_LT(ChiSquare(stream_, logits, options, 40000, false), 27.9);  // 9 degrees of freedom, p = 0.001
+  EXPECT_LT(ChiSquare(stream_, logits, options, 40000, false),
+            27.9);  // 9 degrees of freedom, p = 0.001
   EXPECT_LT(ChiSquare(stream_, logits, options, 40000, true), 27.9);
   options.top_k = 5;
   EXPECT_LT(ChiSquare(stream_, logits, options, 40000, false), 18.5);  // 4 degrees

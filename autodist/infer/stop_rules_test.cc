@@ -79,7 +79,8 @@ std::string Refusal(int64_t min, int64_t max) {
 
 TEST(StopRulesTest, ImpossibleLengthsAreRefused) {
   EXPECT_EQ(Refusal(0, 0), "--max-output-length is 0, must be at least 1");
-  EXPECT_EQ(Refusal(0, INT64_MIN), "--max-output-length is -9223372036854775808, must be at least 1");
+  EXPECT_EQ(Refusal(0, INT64_MIN),
+            "--max-output-length is -9223372036854775808, must be at least 1");
   EXPECT_EQ(Refusal(-1, 5), "--min-output-length is -1, must be at least 0");
   EXPECT_EQ(Refusal(6, 5), "--min-output-length is 6, must be at most --max-output-length 5");
   EXPECT_EQ(Refusal(5, 5), "");

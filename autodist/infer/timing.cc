@@ -8,7 +8,9 @@
 namespace autodist::infer {
 namespace {
 
-double Seconds(TimingRecorder::Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+double Seconds(TimingRecorder::Clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 }  // namespace
 
@@ -17,7 +19,8 @@ double Timing::IntervalQuantile(double q) const {
   std::vector<double> sorted = intervals_s;
   const auto rank = static_cast<size_t>(std::ceil(q * static_cast<double>(sorted.size())));
   const size_t index = std::clamp<size_t>(rank, 1, sorted.size()) - 1;
-  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(index), sorted.end());
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(index),
+                   sorted.end());
   return sorted[index];
 }
 
@@ -38,7 +41,8 @@ core::Json ToJson(const Timing& timing) {
 
 void TimingRecorder::Turn(int64_t prompt_tokens, const std::vector<int>& sequences) {
   const Clock::time_point now = Clock::now();
-  if (timing_.generated_tokens == 0 && !sequences.empty()) timing_.first_token_s = Seconds(now - started_);
+  if (timing_.generated_tokens == 0 && !sequences.empty())
+    timing_.first_token_s = Seconds(now - started_);
   const auto tokens = static_cast<int64_t>(sequences.size());
   timing_.generated_tokens += tokens;
   timing_.prompt_tokens += prompt_tokens;

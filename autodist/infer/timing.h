@@ -12,7 +12,7 @@ namespace autodist::infer {
 
 struct Timing {
   double total_s = 0;
-  double first_token_s = 0;         // from the start to the first token of the first sequence
+  double first_token_s = 0;  // from the start to the first token of the first sequence
   int64_t prompt_tokens = 0;
   int64_t generated_tokens = 0;
   double prefill_s = 0;             // time of turns in which prompts were read
@@ -22,8 +22,12 @@ struct Timing {
   double communication_s = 0;       // rank 0 in transfers and waiting for them
   uint64_t peak_rss_bytes = 0;      // of this process
 
-  double prefill_tokens_per_s() const { return prefill_s > 0 ? static_cast<double>(prompt_tokens) / prefill_s : 0; }
-  double decode_tokens_per_s() const { return decode_s > 0 ? static_cast<double>(decode_tokens) / decode_s : 0; }
+  double prefill_tokens_per_s() const {
+    return prefill_s > 0 ? static_cast<double>(prompt_tokens) / prefill_s : 0;
+  }
+  double decode_tokens_per_s() const {
+    return decode_s > 0 ? static_cast<double>(decode_tokens) / decode_s : 0;
+  }
   double communication_fraction() const { return total_s > 0 ? communication_s / total_s : 0; }
   // The q-quantile of intervals_s, nearest rank; 0 when there is none.
   double IntervalQuantile(double q) const;
@@ -37,7 +41,8 @@ class TimingRecorder {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit TimingRecorder(size_t sequences) : last_(sequences), started_(Clock::now()), mark_(started_) {}
+  explicit TimingRecorder(size_t sequences)
+      : last_(sequences), started_(Clock::now()), mark_(started_) {}
 
   // A turn has given its tokens; `prompt_tokens` > 0: it read prompts.
   void Turn(int64_t prompt_tokens, const std::vector<int>& sequences);

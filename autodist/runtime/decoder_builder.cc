@@ -53,7 +53,8 @@ class Builder {
 
 }  // namespace
 
-std::unique_ptr<model::Decoder> BuildDecoder(const spec::ModelConfig& config, const spec::ParallelPlan& plan, int rank,
+std::unique_ptr<model::Decoder> BuildDecoder(const spec::ModelConfig& config,
+                                             const spec::ParallelPlan& plan, int rank,
                                              const LoadedShard& shard, comm::Communicator& tp) {
   const spec::RankPlan& own = plan.rank(rank);
   const Builder builder(shard, tp);
@@ -75,12 +76,13 @@ std::unique_ptr<model::Decoder> BuildDecoder(const spec::ModelConfig& config, co
                             .kv_head_of_q = own.share.kv_head_of_q,
                             .kv_heads = own.share.kv_heads.size(),
                             .ffn = own.share.ffn.size()};
-  return std::make_unique<model::Decoder>(config, plan.compute_dtype, plan.max_model_len, std::move(share),
-                                          std::move(parts));
+  return std::make_unique<model::Decoder>(config, plan.compute_dtype, plan.max_model_len,
+                                          std::move(share), std::move(parts));
 }
 
-void GatherVocabulary(device::Stream& stream, comm::Communicator& tp, const spec::ParallelPlan& plan,
-                      core::ConstTensorView own_RV, core::TensorView whole_RV) {
+void GatherVocabulary(device::Stream& stream, comm::Communicator& tp,
+                      const spec::ParallelPlan& plan, core::ConstTensorView own_RV,
+                      core::TensorView whole_RV) {
   std::vector<spec::Range> ranges;
   for (int t = 0; t < plan.mesh.tp; ++t)
     ranges.push_back(plan.rank(plan.mesh.RankOf(plan.mesh.pp - 1, 0, t)).share.vocab);

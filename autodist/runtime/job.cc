@@ -41,10 +41,15 @@ Job::Job(const comm::LaunchInfo& launch, const JobOptions& options) : options_(o
   if (alone) {
     auto group = comm::CreateThreadGroup(options.world_size, options.comm);
     for (int r = 0; r < options.world_size; ++r)
-      ranks_.push_back({.index = r, .world = std::move(group[static_cast<size_t>(r)]), .pool = {}, .stream = {}});
+      ranks_.push_back({.index = r,
+                        .world = std::move(group[static_cast<size_t>(r)]),
+                        .pool = {},
+                        .stream = {}});
   } else {
-    ranks_.push_back(
-        {.index = launch.rank, .world = comm::CreateCommunicator(launch, options.comm), .pool = {}, .stream = {}});
+    ranks_.push_back({.index = launch.rank,
+                      .world = comm::CreateCommunicator(launch, options.comm),
+                      .pool = {},
+                      .stream = {}});
   }
   const device::Isa isa = device::DetectIsa();
   for (Rank& rank : ranks_) {

@@ -1,4 +1,5 @@
-// The ranks of a run that live in this process: all of them as threads, or one when a launcher started the others.
+// The ranks of a run that live in this process: all of them as threads, or one when a launcher
+// started the others.
 #ifndef AUTODIST_RUNTIME_JOB_H_
 #define AUTODIST_RUNTIME_JOB_H_
 
@@ -43,8 +44,9 @@ struct JobOptions {
 
 class Job {
  public:
-  // Started by a launcher (launch.launcher != kNone): joins the other processes; this process is one rank. Otherwise
-  // all ranks are threads of this process. Throws core::Error when the world cannot be formed.
+  // Started by a launcher (launch.launcher != kNone): joins the other processes; this process is
+  // one rank. Otherwise all ranks are threads of this process. Throws core::Error when the world
+  // cannot be formed.
   Job(const comm::LaunchInfo& launch, const JobOptions& options);
 
   int world_size() const { return options_.world_size; }
@@ -52,9 +54,10 @@ class Job {
   std::vector<Rank>& ranks() { return ranks_; }  // of this process, ascending
   bool holds_rank0() const { return ranks_.front().index == 0; }
 
-  // Calls body(i) for each local rank ranks()[i], each on a thread of its own (the caller's when there is one), and
-  // returns when all have returned. When one throws, the job is aborted so that the others do not wait for it, and the
-  // error that came first is thrown as a RankError: the job is then only good for destruction.
+  // Calls body(i) for each local rank ranks()[i], each on a thread of its own (the caller's when
+  // there is one), and returns when all have returned. When one throws, the job is aborted so that
+  // the others do not wait for it, and the error that came first is thrown as a RankError: the job
+  // is then only good for destruction.
   void Run(const std::function<void(size_t)>& body);
 
   // What must be the same in all processes of the job, e.g. {"plan", text}.
@@ -62,8 +65,8 @@ class Job {
     std::string_view label;
     std::string value;
   };
-  // Collective over the processes. When any brings an error, or one of the shared values differs, all throw the same
-  // RankError.
+  // Collective over the processes. When any brings an error, or one of the shared values differs,
+  // all throw the same RankError.
   void Agree(const std::optional<core::Error>& error, const std::vector<Shared>& shared);
 
  private:

@@ -7,9 +7,9 @@
 
 #include "autodist/arch/registry.h"
 #include "autodist/checkpoint/fingerprint.h"
+#include "autodist/checkpoint/hash.h"
 #include "autodist/checkpoint/model_directory.h"
 #include "autodist/checkpoint/safetensors.h"
-#include "autodist/checkpoint/hash.h"
 #include "autodist/core/error.h"
 #include "autodist/core/file.h"
 #include "autodist/core/log.h"
@@ -26,7 +26,8 @@ using core::BadInput;
 constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
 
 core::DType ComputeDType(const std::string& word, const spec::ModelConfig& config) {
-  if (word == "auto") return config.checkpoint_dtype == core::DType::kBF16 ? core::DType::kBF16 : core::DType::kF32;
+  if (word == "auto")
+    return config.checkpoint_dtype == core::DType::kBF16 ? core::DType::kBF16 : core::DType::kF32;
   if (word == "float32" || word == "float16") return core::DType::kF32;
   if (word == "bfloat16") return core::DType::kBF16;
   throw BadInput("--dtype is {}, must be auto, float32, bfloat16 or float16", word);
@@ -34,7 +35,8 @@ core::DType ComputeDType(const std::string& word, const spec::ModelConfig& confi
 
 void CheckDevice(const RunOptions& options) {
   if (options.device == "cuda")
-    throw BadInput("--device cuda: this build of autodist has no CUDA backend; --device cpu is available");
+    throw BadInput(
+        "--device cuda: this build of autodist has no CUDA backend; --device cpu is available");
   if (options.device != "cpu") throw BadInput("--device is {}, must be cpu", options.device);
   if (options.capture_graph.value_or(false))
     throw BadInput("--capture-graph needs --device cuda: on the CPU there is no graph to capture");
@@ -60,11 +62,14 @@ comm::LaunchInfo LaunchOf(const RunOptions& options) {
 }
 
 // Without --rank-memory, the ranks of this host share what it has.
-spec::Cluster ClusterOf(const RunOptions& options, const planner::PlanRequest& request, int local_ranks) {
-  spec::Cluster cluster{.cores = device::UsableCores(), .rank_memory_bytes = options.rank_memory_bytes};
+spec::Cluster ClusterOf(const RunOptions& options, const planner::PlanRequest& request,
+                        int local_ranks) {
+  spec::Cluster cluster{.cores = device::UsableCores(),
+                        .rank_memory_bytes = options.rank_memory_bytes};
   if (local_ranks == 0) local_ranks = request.ranks > 0 ? request.ranks : request.mesh.world();
   if (cluster.rank_memory_bytes.empty())
-    cluster.rank_memory_bytes = {device::AvailableMemoryBytes() / static_cast<uint64_t>(std::max(1, local_ranks))};
+    cluster.rank_memory_bytes = {device::AvailableMemoryBytes() /
+                                 static_cast<uint64_t>(std::max(1, local_ranks))};
   return cluster;
 }
 
@@ -73,13 +78,15 @@ std::string HeaderHash(const PlannedModel& planned) {
   checkpoint::Hash128 hash;
   hash.AddField("config.json", core::ReadFile(planned.directory / "config.json", kMaxConfigBytes));
   for (const spec::WeightFile& file : planned.catalog.files)
-    hash.AddField(file.path.filename().string(), fmt::format("{} {:016x}", file.size_bytes, file.header_hash));
+    hash.AddField(file.path.filename().string(),
+                  fmt::format("{} {:016x}", file.size_bytes, file.header_hash));
   return hash.Hex();
 }
 
 }  // namespace
 
-// Processes of one job refuse together: each joins the others first, then all compare what they would do.
+// Processes of one job refuse together: each joins the others first, then all compare what they
+// would do.
 LoadedModel::LoadedModel(const RunOptions& options) {
   const comm::LaunchInfo launch = LaunchOf(options);
   const bool alone = launch.launcher == comm::Launcher::kNone;
@@ -96,17 +103,18 @@ LoadedModel::LoadedModel(const RunOptions& options) {
   } else {
     job_->Agree(error, {});
     job_->Agree({}, {{"the program version", std::string(core::kVersion)},
-                    {"the checkpoint (hash of config.json and headers)", HeaderHash(planned_)},
-                    {"the placement", PlacementText(planned_.plan)}});
+                     {"the checkpoint (hash of config.json and headers)", HeaderHash(planned_)},
+                     {"the placement", PlacementText(planned_.plan)}});
   }
   Load(options.rebuild_cache);
 }
 
-void LoadedModel::StartJob(const comm::LaunchInfo& launch, int world_size, const RunOptions& options) {
+void LoadedModel::StartJob(const comm::LaunchInfo& launch, int world_size,
+                           const RunOptions& options) {
   job_ = std::make_unique<Job>(
       launch, JobOptions{.world_size = world_size,
-                                  .threads_per_rank = options.threads,
-                                  .comm = {.collective_timeout_s = options.collective_timeout_s}});
+                         .threads_per_rank = options.threads,
+                         .comm = {.collective_timeout_s = options.collective_timeout_s}});
 }
 
 PlannedModel PlanModel(const RunOptions& options, int local_ranks) {
@@ -126,7 +134,8 @@ void LoadedModel::Prepare(const RunOptions& options, const comm::LaunchInfo& lau
   planned_ = PlanModel(options, alone ? 0 : launch.local_world_size);
   defaults_ = arch::ReadGenerationDefaults(planned_.directory, planned_.model.config);
   if (!alone)
-    planner::CheckWorld(planned_.plan.mesh, launch.world_size, "the launcher's world size", launch.local_rank);
+    planner::CheckWorld(planned_.plan.mesh, launch.world_size, "the launcher's world size",
+                        launch.local_rank);
   if (options.use_cache) {
     checkpoint::ShardCacheOptions cache_options;
     if (!options.cache_dir.empty()) cache_options.directory = options.cache_dir;
@@ -157,14 +166,16 @@ void LoadedModel::Load(bool rebuild_cache) {
     shards_[i] = LoadRank(rank, reader, key, rebuild_cache);
     rank.world->Barrier();
   });
-  for (const LoadedShard& shard : shards_) load_report_.ranks_from_cache += shard.from_cache() ? 1 : 0;
+  for (const LoadedShard& shard : shards_)
+    load_report_.ranks_from_cache += shard.from_cache() ? 1 : 0;
   load_report_.bytes_needed = reader.bytes_needed();
   load_report_.bytes_requested = reader.bytes_requested();
-  load_report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  load_report_.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-LoadedShard LoadedModel::LoadRank(Rank& rank, const checkpoint::WeightReader& reader, const checkpoint::ShardKey& key,
-                                  bool rebuild_cache) {
+LoadedShard LoadedModel::LoadRank(Rank& rank, const checkpoint::WeightReader& reader,
+                                  const checkpoint::ShardKey& key, bool rebuild_cache) {
   if (!cache_) return LoadedShard::Pack(*rank.stream, planned_.plan, rank.index, reader);
   uint64_t bytes = 0;
   for (const BlobLayout& blob : LayoutShard(planned_.plan, rank.index)) bytes += blob.bytes();

@@ -30,15 +30,16 @@ struct PlannedModel {
   spec::ParallelPlan plan;
 };
 
-// Reads config.json and the headers of the weights, and plans. `local_ranks`: ranks that share this host's memory; 0:
-// all of the mesh. Throws core::Error.
+// Reads config.json and the headers of the weights, and plans. `local_ranks`: ranks that share this
+// host's memory; 0: all of the mesh. Throws core::Error.
 PlannedModel PlanModel(const RunOptions& options, int local_ranks = 0);
 
 // The plan, the ranks of this process, and their weights. Thread-compatible.
 class LoadedModel {
  public:
-  // Reads headers, plans, starts or joins the ranks, and loads each local rank's weights, from the shard cache where
-  // it holds them. Throws core::Error; when processes of a launcher form the job, all of them throw the same.
+  // Reads headers, plans, starts or joins the ranks, and loads each local rank's weights, from the
+  // shard cache where it holds them. Throws core::Error; when processes of a launcher form the job,
+  // all of them throw the same.
   explicit LoadedModel(const RunOptions& options);
 
   const std::filesystem::path& directory() const { return planned_.directory; }
@@ -56,8 +57,8 @@ class LoadedModel {
   void Prepare(const RunOptions& options, const comm::LaunchInfo& launch);
   checkpoint::ShardKey CacheKey() const;
   void Load(bool rebuild_cache);
-  LoadedShard LoadRank(Rank& rank, const checkpoint::WeightReader& reader, const checkpoint::ShardKey& key,
-                       bool rebuild_cache);
+  LoadedShard LoadRank(Rank& rank, const checkpoint::WeightReader& reader,
+                       const checkpoint::ShardKey& key, bool rebuild_cache);
 
   PlannedModel planned_;
   spec::GenerationDefaults defaults_;

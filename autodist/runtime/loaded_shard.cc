@@ -7,19 +7,21 @@
 
 namespace autodist::runtime {
 
-void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan, const checkpoint::WeightReader& reader,
-              const BlobLayout& blob, void* out) {
+void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
+              const checkpoint::WeightReader& reader, const BlobLayout& blob, void* out) {
   for (const BlobMember& member : blob.members) {
     const spec::ModelTensor& tensor = plan.tensors[static_cast<size_t>(member.tensor)];
-    reader.Read(tensor, member.rows, member.cols, [&](int64_t first_row, core::ConstTensorView block) {
-      const int64_t row = member.first_row + first_row;
-      if (blob.packed) {
-        kernels::PackRows(stream, block, blob.matrix, row, 0, out);
-      } else {
-        kernels::Convert(stream, block,
-                         core::TensorView(static_cast<float*>(out) + row * blob.cols, block.rows(), block.cols()));
-      }
-    });
+    reader.Read(tensor, member.rows, member.cols,
+                [&](int64_t first_row, core::ConstTensorView block) {
+                  const int64_t row = member.first_row + first_row;
+                  if (blob.packed) {
+                    kernels::PackRows(stream, block, blob.matrix, row, 0, out);
+                  } else {
+                    kernels::Convert(stream, block,
+                                     core::TensorView(static_cast<float*>(out) + row * blob.cols,
+                                                      block.rows(), block.cols()));
+                  }
+                });
   }
 }
 
@@ -48,7 +50,8 @@ std::optional<LoadedShard> LoadedShard::FromCache(const spec::ParallelPlan& plan
   LoadedShard shard;
   for (BlobLayout& layout : LayoutShard(plan, rank)) {
     const auto blob = mapping.Find(layout.name);
-    if (!blob || blob->data.size() != layout.bytes() || blob->layout != layout.Describe()) return std::nullopt;
+    if (!blob || blob->data.size() != layout.bytes() || blob->layout != layout.Describe())
+      return std::nullopt;
     std::string name = layout.name;
     shard.blobs_.emplace(std::move(name), Blob{std::move(layout), blob->data.data()});
   }
@@ -72,7 +75,8 @@ core::ConstTensorView LoadedShard::Table(const std::string& name) const {
   const auto found = blobs_.find(name);
   if (found == blobs_.end()) return {};
   AUTODIST_CHECK(!found->second.layout.packed);
-  return {found->second.data, core::DType::kF32, found->second.layout.rows, found->second.layout.cols};
+  return {found->second.data, core::DType::kF32, found->second.layout.rows,
+          found->second.layout.cols};
 }
 
 uint64_t LoadedShard::bytes() const {

@@ -1,4 +1,5 @@
-// The weights of one rank, in memory: read from the checkpoint and packed, or mapped from the shard cache.
+// The weights of one rank, in memory: read from the checkpoint and packed, or mapped from the shard
+// cache.
 #ifndef AUTODIST_RUNTIME_LOADED_SHARD_H_
 #define AUTODIST_RUNTIME_LOADED_SHARD_H_
 
@@ -18,9 +19,10 @@
 
 namespace autodist::runtime {
 
-// Reads and packs one blob into `out` (zeroed, blob.bytes(), aligned to 64). Throws core::Error as the reader does.
-void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan, const checkpoint::WeightReader& reader,
-              const BlobLayout& blob, void* out);
+// Reads and packs one blob into `out` (zeroed, blob.bytes(), aligned to 64). Throws core::Error as
+// the reader does.
+void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
+              const checkpoint::WeightReader& reader, const BlobLayout& blob, void* out);
 
 // Owner of a rank's blobs. Views into it live as long as it does. Movable.
 class LoadedShard {
@@ -29,9 +31,11 @@ class LoadedShard {
   // Packs every blob into memory of its own.
   static LoadedShard Pack(device::Stream& stream, const spec::ParallelPlan& plan, int rank,
                           const checkpoint::WeightReader& reader);
-  // Writes the blobs to the cache for later runs; a cache that fails has warned, and changes nothing here.
+  // Writes the blobs to the cache for later runs; a cache that fails has warned, and changes
+  // nothing here.
   void Store(checkpoint::ShardWriter& writer) const;
-  // Takes the blobs from a mapped cache entry, or nothing when the entry does not hold exactly the plan's blobs.
+  // Takes the blobs from a mapped cache entry, or nothing when the entry does not hold exactly the
+  // plan's blobs.
   static std::optional<LoadedShard> FromCache(const spec::ParallelPlan& plan, int rank,
                                               checkpoint::MappedShard mapping);
 

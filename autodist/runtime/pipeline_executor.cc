@@ -6,8 +6,14 @@
 namespace autodist::runtime {
 
 PipelineExecutor::PipelineExecutor(const spec::ParallelPlan& plan, int rank, int64_t hidden_size,
-                                   comm::Communicator& world, device::Stream& stream, model::Decoder& decoder)
-    : plan_(plan), rank_(rank), hidden_size_(hidden_size), world_(world), stream_(stream), decoder_(decoder) {
+                                   comm::Communicator& world, device::Stream& stream,
+                                   model::Decoder& decoder)
+    : plan_(plan),
+      rank_(rank),
+      hidden_size_(hidden_size),
+      world_(world),
+      stream_(stream),
+      decoder_(decoder) {
   AUTODIST_CHECK_EQ(world.size(), plan.mesh.world());
 }
 
@@ -19,7 +25,8 @@ core::TensorView PipelineExecutor::Residual(int64_t rows) {
 
 void PipelineExecutor::Run(int calls, const std::function<StageCall(int)>& prepare) {
   const int stage = plan_.mesh.StageOf(rank_);
-  const int stride = plan_.mesh.tp * plan_.mesh.dp;  // between a rank and its neighbours in the pipeline
+  const int stride =
+      plan_.mesh.tp * plan_.mesh.dp;  // between a rank and its neighbours in the pipeline
   StageCall call;
   core::TensorView x_TD;
   int prepared = -1;

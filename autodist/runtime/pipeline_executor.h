@@ -1,4 +1,5 @@
-// Runs one rank's part of forward calls: walks the stage's schedule, moves residuals between stages.
+// Runs one rank's part of forward calls: walks the stage's schedule, moves residuals between
+// stages.
 #ifndef AUTODIST_RUNTIME_PIPELINE_EXECUTOR_H_
 #define AUTODIST_RUNTIME_PIPELINE_EXECUTOR_H_
 
@@ -20,19 +21,20 @@ struct StageCall {
   model::DecoderRows rows;
   const model::KvView* kv = nullptr;
   std::span<const int64_t> logit_rows;  // rows whose logits the last stage computes
-  core::TensorView logits;              // [logit_rows.size(), local vocabulary] f32; used on the last stage
+  core::TensorView logits;  // [logit_rows.size(), local vocabulary] f32; used on the last stage
 };
 
-// The residual travels whole, in f32, from each rank to the one with the same tp index in the next stage. Sends are
-// buffered, so a stage runs ahead of the next one.
+// The residual travels whole, in f32, from each rank to the one with the same tp index in the next
+// stage. Sends are buffered, so a stage runs ahead of the next one.
 class PipelineExecutor {
  public:
   // All must outlive it. `world` has the plan's ranks.
-  PipelineExecutor(const spec::ParallelPlan& plan, int rank, int64_t hidden_size, comm::Communicator& world,
-                   device::Stream& stream, model::Decoder& decoder);
+  PipelineExecutor(const spec::ParallelPlan& plan, int rank, int64_t hidden_size,
+                   comm::Communicator& world, device::Stream& stream, model::Decoder& decoder);
 
-  // Runs `calls` micro-batches in order; prepare(i) gives the i-th just before it is computed, and its spans must stay
-  // valid until prepare(i + 1) or the return. Throws core::Error when a peer is lost.
+  // Runs `calls` micro-batches in order; prepare(i) gives the i-th just before it is computed, and
+  // its spans must stay valid until prepare(i + 1) or the return. Throws core::Error when a peer is
+  // lost.
   void Run(int calls, const std::function<StageCall(int)>& prepare);
 
  private:

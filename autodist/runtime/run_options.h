@@ -15,8 +15,8 @@ struct RunOptions {
   std::string model_name_or_path = {};
   // "cpu".
   std::string device = "cpu";
-  // auto, float32, bfloat16 or float16; auto: bfloat16 for bfloat16 checkpoints, else float32. float16 is computed in
-  // float32.
+  // auto, float32, bfloat16 or float16; auto: bfloat16 for bfloat16 checkpoints, else float32.
+  // float16 is computed in float32.
   std::string dtype = "auto";
 
   // Parameters that affect the split.
@@ -39,20 +39,22 @@ struct RunOptions {
   // Sequences in flight, and per micro-batch (0: ceil(batch_size / pipeline_parallel_size)).
   int64_t batch_size = 1;
   int64_t micro_batch_size = 0;
-  // Positions per sequence, prompt and output together; 0: the model's context. The KV cache itself is sized to each
-  // request.
+  // Positions per sequence, prompt and output together; 0: the model's context. The KV cache itself
+  // is sized to each request.
   int64_t max_model_len = 0;
   // Per rank; 0: usable cores / ranks of this host.
   int threads = 0;
   // Record work as graphs and replay it: needs a GPU. Unset: the device's default.
   std::optional<bool> capture_graph = {};
-  // The result does not depend on what else is in the batch.
+  // The result does not depend on what else is in the batch. On the CPU that is always so: every
+  // product is one chain of additions per element, whatever the other rows are.
   bool deterministic = false;
 
   // Shard cache: packed weights of earlier runs, mapped instead of read.
 
   bool use_cache = true;
-  // Empty: $XDG_CACHE_HOME/autodist, else ~/.cache/autodist. A given directory that cannot be used is refused.
+  // Empty: $XDG_CACHE_HOME/autodist, else ~/.cache/autodist. A given directory that cannot be used
+  // is refused.
   std::string cache_dir = {};
   bool rebuild_cache = false;
 

@@ -33,19 +33,24 @@ std::string BlobStem(Slot slot, int layer) {
 }
 
 std::string BlobLayout::Describe() const {
-  if (packed) return fmt::format("{} [{}, {}] packed", core::NameOf(matrix.dtype), matrix.n, matrix.k);
+  if (packed)
+    return fmt::format("{} [{}, {}] packed", core::NameOf(matrix.dtype), matrix.n, matrix.k);
   return fmt::format("float32 [{}, {}]", rows, cols);
 }
 
 std::vector<BlobLayout> LayoutShard(const spec::ParallelPlan& plan, int rank) {
-  // Members of one blob follow each other in slot order (q, k, v; gate, up), whatever order the plan lists them in.
+  // Members of one blob follow each other in slot order (q, k, v; gate, up), whatever order the
+  // plan lists them in.
   std::vector<spec::TensorShard> shards = plan.rank(rank).shards;
-  const auto id_of = [&](const spec::TensorShard& shard) { return plan.tensors[static_cast<size_t>(shard.tensor)].id; };
-  std::stable_sort(shards.begin(), shards.end(), [&](const spec::TensorShard& a, const spec::TensorShard& b) {
-    const spec::TensorId x = id_of(a), y = id_of(b);
-    return std::tuple(x.layer, BlobStem(x.slot, x.layer), x.part, x.slot) <
-           std::tuple(y.layer, BlobStem(y.slot, y.layer), y.part, y.slot);
-  });
+  const auto id_of = [&](const spec::TensorShard& shard) {
+    return plan.tensors[static_cast<size_t>(shard.tensor)].id;
+  };
+  std::stable_sort(shards.begin(), shards.end(),
+                   [&](const spec::TensorShard& a, const spec::TensorShard& b) {
+                     const spec::TensorId x = id_of(a), y = id_of(b);
+                     return std::tuple(x.layer, BlobStem(x.slot, x.layer), x.part, x.slot) <
+                            std::tuple(y.layer, BlobStem(y.slot, y.layer), y.part, y.slot);
+                   });
   std::vector<BlobLayout> blobs;
   for (const spec::TensorShard& shard : shards) {
     const spec::ModelTensor& tensor = plan.tensors[static_cast<size_t>(shard.tensor)];

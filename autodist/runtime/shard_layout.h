@@ -1,7 +1,7 @@
 // How one rank's weights lie in memory and in the shard cache: a list of blobs in their final form.
 //
-// Tensors that one kernel call reads together lie in one blob: q, k and v; gate and up. Matrices are packed
-// (kernels/matmul.h); norms and biases are f32 vectors; learned positions an f32 table.
+// Tensors that one kernel call reads together lie in one blob: q, k and v; gate and up. Matrices
+// are packed (kernels/matmul.h); norms and biases are f32 vectors; learned positions an f32 table.
 #ifndef AUTODIST_RUNTIME_SHARD_LAYOUT_H_
 #define AUTODIST_RUNTIME_SHARD_LAYOUT_H_
 
@@ -31,7 +31,9 @@ struct BlobLayout {
   int64_t cols = 1;
   std::vector<BlobMember> members;
 
-  size_t bytes() const { return packed ? matrix.bytes() : static_cast<size_t>(rows * cols) * sizeof(float); }
+  size_t bytes() const {
+    return packed ? matrix.bytes() : static_cast<size_t>(rows * cols) * sizeof(float);
+  }
   // The form in words, stored in the cache's manifest: "bf16 [768, 256] packed".
   std::string Describe() const;
 };
@@ -39,7 +41,8 @@ struct BlobLayout {
 // The blobs of one rank of the plan, in loading order.
 std::vector<BlobLayout> LayoutShard(const spec::ParallelPlan& plan, int rank);
 
-// "layers.3.qkv" for q, k and v of layer 3 (global index), "head" and so on: the blob that holds a slot.
+// "layers.3.qkv" for q, k and v of layer 3 (global index), "head" and so on: the blob that holds a
+// slot.
 std::string BlobStem(spec::Slot slot, int layer);
 
 }  // namespace autodist::runtime
