@@ -4,7 +4,7 @@ Writes a HuggingFace directory (config.json, generation_config.json, model.safet
 tokenizer.json, tokenizer_config.json), prints the loss and samples. Runs on the CPU; the same seed,
 thread count and CPU give the same weights.
 
-usage: train_bundled_model.py --corpus corpus.txt --out models/story-2m [--steps 1500] [--threads 2]
+usage: train_bundled_model.py --corpus corpus.txt --out models/story-2m [--steps 2400] [--threads 2]
 """
 import argparse
 import json
@@ -111,8 +111,8 @@ def main():
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--vocab-size", type=int, default=2048)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)

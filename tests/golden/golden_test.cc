@@ -1,5 +1,6 @@
-// Logits and greedy tokens of tiny checkpoints of every family against those of transformers (tools/make_golden.py),
-// at every mesh tp x pp with sizes 1 to 4 that fits the model and 12 rank threads.
+// Logits and greedy tokens of tiny checkpoints of every family against those of transformers
+// (tools/make_golden.py), at every mesh tp x pp with sizes 1 to 4 that fits the model and 12 rank
+// threads.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,7 +19,8 @@ using testing::Compare;
 using testing::ReadNpy;
 using testing::RelativeError;
 
-const std::filesystem::path kData = std::filesystem::path(AUTODIST_SOURCE_DIR) / "tests/golden/data";
+const std::filesystem::path kData =
+    std::filesystem::path(AUTODIST_SOURCE_DIR) / "tests/golden/data";
 
 struct Prompt {
   std::vector<int32_t> ids;
@@ -29,7 +31,8 @@ std::vector<Prompt> ReadPrompts(const std::filesystem::path& directory) {
   const core::Json golden = core::ParseJsonFile(directory / "golden.json");
   std::vector<Prompt> prompts;
   for (const core::Json& prompt : golden["prompts"])
-    prompts.push_back({prompt["ids"].get<std::vector<int32_t>>(), prompt["greedy"].get<std::vector<int32_t>>()});
+    prompts.push_back(
+        {prompt["ids"].get<std::vector<int32_t>>(), prompt["greedy"].get<std::vector<int32_t>>()});
   return prompts;
 }
 
@@ -57,7 +60,8 @@ std::vector<float> LogitsOf(ModelRunner& runner, const std::vector<Prompt>& prom
 std::vector<std::string> Cases() {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(kData))
-    if (std::filesystem::exists(entry.path() / "golden.json")) names.push_back(entry.path().filename().string());
+    if (std::filesystem::exists(entry.path() / "golden.json"))
+      names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -83,9 +87,11 @@ TEST_P(GoldenTest, MatchesTransformersAtEveryMesh) {
       for (const Prompt& prompt : prompts) request.prompts.push_back(prompt.ids);
       const GenerateResult result = runner.Generate(request);
       for (size_t p = 0; p < prompts.size(); ++p) {
-        // transformers goes on past the context (max_position_embeddings, times the factor of dynamic rope); we end.
+        // transformers goes on past the context (max_position_embeddings, times the factor of
+        // dynamic rope); we end.
         std::vector<int32_t> expected = prompts[p].greedy;
-        const size_t room = static_cast<size_t>(runner.config().context_length) - prompts[p].ids.size();
+        const size_t room =
+            static_cast<size_t>(runner.config().context_length) - prompts[p].ids.size();
         expected.resize(std::min(expected.size(), room));
         EXPECT_EQ(result.sequences[p].token_ids, expected);
       }
@@ -98,14 +104,17 @@ TEST_P(GoldenTest, MatchesTransformersAtEveryMesh) {
 INSTANTIATE_TEST_SUITE_P(Models, GoldenTest, ::testing::ValuesIn(Cases()),
                          [](const auto& test) { return test.param; });
 
-// bf16 against the f32 result of the bf16 weights: rms at most 1.2 times, max at most twice transformers' own error.
+// bf16 against the f32 result of the bf16 weights: rms at most 1.2 times, max at most twice
+// transformers' own error.
 TEST(GoldenBf16Test, ErrorIsThatOfTransformers) {
   const std::filesystem::path directory = kData / "llama_bf16";
   const std::vector<Prompt> prompts = ReadPrompts(directory);
   const testing::Matrix f32 = ReadNpy(directory / "golden_logits.npy");
-  const RelativeError reference = Compare(ReadNpy(directory / "golden_logits_bf16.npy").values, f32.values);
+  const RelativeError reference =
+      Compare(ReadNpy(directory / "golden_logits_bf16.npy").values, f32.values);
   ASSERT_GT(reference.rms, 0.0);
-  for (const auto& [tp, pp] : {std::pair(1, 1), std::pair(2, 1), std::pair(3, 2), std::pair(1, 4)}) {
+  for (const auto& [tp, pp] :
+       {std::pair(1, 1), std::pair(2, 1), std::pair(3, 2), std::pair(1, 4)}) {
     ModelRunnerOptions options = OptionsFor(directory, tp, pp);
     options.dtype = "auto";
     ModelRunner runner(options);

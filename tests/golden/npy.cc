@@ -23,14 +23,16 @@ Matrix ReadNpy(const std::filesystem::path& path) {
   const std::string header = content.substr(kPrefix, header_bytes);
   const size_t shape = header.find("'shape': (");
   Matrix matrix;
-  if (header.find("'descr': '<f4'") == std::string::npos || header.find("'fortran_order': False") == std::string::npos ||
-      shape == std::string::npos ||
+  if (header.find("'descr': '<f4'") == std::string::npos ||
+      header.find("'fortran_order': False") == std::string::npos || shape == std::string::npos ||
       std::sscanf(header.c_str() + shape, "'shape': (%ld, %ld)", &matrix.rows, &matrix.cols) != 2)
     throw core::BadInput("{}: is no float32 matrix in C order: {}", path.string(), header);
   matrix.values.resize(static_cast<size_t>(matrix.rows * matrix.cols));
   if (content.size() != kPrefix + header_bytes + matrix.values.size() * sizeof(float))
-    throw core::BadInput("{}: has {} bytes, its shape asks for others", path.string(), content.size());
-  std::memcpy(matrix.values.data(), content.data() + kPrefix + header_bytes, matrix.values.size() * sizeof(float));
+    throw core::BadInput("{}: has {} bytes, its shape asks for others", path.string(),
+                         content.size());
+  std::memcpy(matrix.values.data(), content.data() + kPrefix + header_bytes,
+              matrix.values.size() * sizeof(float));
   return matrix;
 }
 
@@ -39,7 +41,8 @@ RelativeError Compare(const std::vector<float>& a, const std::vector<float>& b) 
   double max_difference = 0, max_value = 0, square_difference = 0, square_value = 0;
   for (size_t i = 0; i < a.size(); ++i) {
     const double difference = std::abs(double{a[i]} - b[i]);
-    if (std::isnan(difference)) return {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+    if (std::isnan(difference))
+      return {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
     max_difference = std::max(max_difference, difference);
     max_value = std::max(max_value, std::abs(double{b[i]}));
     square_difference += difference * difference;
