@@ -25,8 +25,11 @@ def main():
     tokenizer = transformers.AutoTokenizer.from_pretrained(args.model, local_files_only=True)
     model = load_model(args.model)
     ids = tokenizer(args.prompt).input_ids
-    output = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=args.tokens,
-                            pad_token_id=0, output_logits=True, return_dict_in_generate=True)
+    prompt = torch.tensor([ids])
+    # Without a mask, generate() hides the tokens of the prompt that equal the padding's id.
+    output = model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
+                            max_new_tokens=args.tokens, pad_token_id=0, output_logits=True,
+                            return_dict_in_generate=True)
     greedy = output.sequences[0, len(ids):].tolist()
     best = torch.stack(output.logits)[:, 0].topk(2, dim=-1).values
     record = {

@@ -99,8 +99,8 @@ def print_samples(directory, seed):
         for sampling in [dict(do_sample=False), dict(do_sample=True, temperature=0.8, top_k=0)]:
             transformers.set_seed(seed)
             ids = tokenizer(prompt, return_tensors="pt").input_ids
-            out = model.generate(ids, max_new_tokens=CONTEXT - ids.shape[1], pad_token_id=0,
-                                 **sampling)[0]
+            out = model.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=0,
+                                 max_new_tokens=CONTEXT - ids.shape[1], **sampling)[0]
             ended = out[-1] == model.config.eos_token_id
             print(f"\n{sampling}, {len(out) - ids.shape[1]} tokens, ended {bool(ended)}:\n"
                   f"{tokenizer.decode(out, skip_special_tokens=True)}")
