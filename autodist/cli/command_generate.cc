@@ -207,6 +207,7 @@ int GenerateCommand::Run() {
     states_.push_back({{}, OutputText(prompts_.tokenizer.get(), request_.stop), std::nullopt});
 
   ModelRunner runner(options_);
+  LogRemarks(runner);
   const bool speaks = runner.holds_rank0();
   const InterruptGuard guard;
   progress_ = std::make_unique<ProgressLine>(!options_.quiet && speaks && prompts_.ids.size() > 1);

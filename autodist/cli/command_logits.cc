@@ -12,6 +12,7 @@
 #include "autodist/cli/output.h"
 #include "autodist/cli/prompts.h"
 #include "autodist/cli/run_flags.h"
+#include "autodist/cli/summary.h"
 #include "autodist/core/error.h"
 #include "autodist/core/json.h"
 #include "autodist/infer/model_runner.h"
@@ -70,6 +71,7 @@ int LogitsCommand::Run() {
   const std::filesystem::path path = std::filesystem::path(run_.output_dir()) / output_;
   const auto rows = static_cast<int64_t>(ids_.size());
   ModelRunner runner(options_);
+  LogRemarks(runner);
   std::optional<NpyWriter> writer;
   if (runner.holds_rank0()) writer.emplace(path, rows, runner.plan().vocab_size);
   runner.Logits(ids_, [&](int64_t, core::ConstTensorView block) { writer->Append(block); });

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "autodist/core/log.h"
+
 namespace autodist::cli {
 
 std::string ByteText(uint64_t bytes) {
@@ -58,6 +60,11 @@ std::string SummaryText(const ModelRunner& runner, const infer::Timing& timing) 
   line("generation latency", fmt::format("{:.3f} ms", latency_s * 1e3));
   line("throughput", fmt::format("{:.2f} tokens/second", latency_s > 0 ? 1 / latency_s : 0));
   return text;
+}
+
+void LogRemarks(const ModelRunner& runner) {
+  if (!runner.holds_rank0()) return;
+  for (const std::string& remark : runner.remarks()) core::Log("note: {}", remark);
 }
 
 }  // namespace autodist::cli

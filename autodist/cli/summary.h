@@ -1,4 +1,5 @@
-// The lines that end `autodist generate`.
+// What a run says about itself: remarks on the checkpoint, and the lines that end `autodist
+// generate`.
 #ifndef AUTODIST_CLI_SUMMARY_H_
 #define AUTODIST_CLI_SUMMARY_H_
 
@@ -13,6 +14,9 @@ std::string SummaryText(const ModelRunner& runner, const infer::Timing& timing);
 
 // "1.5 GiB", "12.0 MiB", "300 B".
 std::string ByteText(uint64_t bytes);
+
+// Logs what was noticed about the checkpoint, one "note:" line each, where rank 0 is.
+void LogRemarks(const ModelRunner& runner);
 
 }  // namespace autodist::cli
 
