@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
+#include <mutex>
 #include <utility>
 
 #include "autodist/arch/registry.h"
@@ -55,6 +57,7 @@ planner::PlanRequest RequestOf(const RunOptions& options, const spec::ModelConfi
 }
 
 comm::LaunchInfo LaunchOf(const RunOptions& options) {
+  if (options.in_process) return {};
   comm::LaunchFlags flags;
   if (options.local_rank >= 0) flags.local_rank = options.local_rank;
   if (options.world_size > 0) flags.world_size = options.world_size;
@@ -106,7 +109,7 @@ LoadedModel::LoadedModel(const RunOptions& options) {
                      {"the checkpoint (hash of config.json and headers)", HeaderHash(planned_)},
                      {"the placement", PlacementText(planned_.plan)}});
   }
-  Load(options.rebuild_cache);
+  Load(options);
 }
 
 void LoadedModel::StartJob(const comm::LaunchInfo& launch, int world_size,
@@ -156,14 +159,22 @@ checkpoint::ShardKey LoadedModel::CacheKey() const {
           .source = std::filesystem::absolute(planned_.directory).string()};
 }
 
-void LoadedModel::Load(bool rebuild_cache) {
+void LoadedModel::Load(const RunOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const checkpoint::WeightReader reader(planned_.catalog);
   const checkpoint::ShardKey key = cache_ ? CacheKey() : checkpoint::ShardKey{};
+  uint64_t total = 0;
+  for (const Rank& rank : job_->ranks()) total += planned_.plan.rank(rank.index).bytes.read;
+  std::mutex mutex;
+  const auto on_blob = [&] {
+    if (!options.on_load_progress) return;
+    const std::lock_guard lock(mutex);
+    options.on_load_progress(reader.bytes_needed(), total);
+  };
   shards_.resize(job_->ranks().size());
   job_->Run([&](size_t i) {
     Rank& rank = job_->ranks()[i];
-    shards_[i] = LoadRank(rank, reader, key, rebuild_cache);
+    shards_[i] = LoadRank(rank, reader, key, options.rebuild_cache, on_blob);
     rank.world->Barrier();
   });
   for (const LoadedShard& shard : shards_)
@@ -175,8 +186,9 @@ void LoadedModel::Load(bool rebuild_cache) {
 }
 
 LoadedShard LoadedModel::LoadRank(Rank& rank, const checkpoint::WeightReader& reader,
-                                  const checkpoint::ShardKey& key, bool rebuild_cache) {
-  if (!cache_) return LoadedShard::Pack(*rank.stream, planned_.plan, rank.index, reader);
+                                  const checkpoint::ShardKey& key, bool rebuild_cache,
+                                  const std::function<void()>& on_blob) {
+  if (!cache_) return LoadedShard::Pack(*rank.stream, planned_.plan, rank.index, reader, on_blob);
   uint64_t bytes = 0;
   for (const BlobLayout& blob : LayoutShard(planned_.plan, rank.index)) bytes += blob.bytes();
   checkpoint::ShardCache::Access access = cache_->Acquire(key, rank.index, bytes, rebuild_cache);
@@ -185,7 +197,8 @@ LoadedShard LoadedModel::LoadRank(Rank& rank, const checkpoint::WeightReader& re
     if (shard) return *std::move(shard);
     core::Log("the cached shard holds other tensors than the plan; reading the checkpoint");
   }
-  LoadedShard shard = LoadedShard::Pack(*rank.stream, planned_.plan, rank.index, reader);
+  LoadedShard shard =
+      LoadedShard::Pack(*rank.stream, planned_.plan, rank.index, reader, on_blob);
   if (access.writer) shard.Store(*access.writer);
   return shard;
 }

@@ -3,6 +3,7 @@
 #define AUTODIST_RUNTIME_LOADED_MODEL_H_
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,9 +57,10 @@ class LoadedModel {
   void StartJob(const comm::LaunchInfo& launch, int world_size, const RunOptions& options);
   void Prepare(const RunOptions& options, const comm::LaunchInfo& launch);
   checkpoint::ShardKey CacheKey() const;
-  void Load(bool rebuild_cache);
+  void Load(const RunOptions& options);
   LoadedShard LoadRank(Rank& rank, const checkpoint::WeightReader& reader,
-                       const checkpoint::ShardKey& key, bool rebuild_cache);
+                       const checkpoint::ShardKey& key, bool rebuild_cache,
+                       const std::function<void()>& on_blob);
 
   PlannedModel planned_;
   spec::GenerationDefaults defaults_;

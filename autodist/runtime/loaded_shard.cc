@@ -26,13 +26,15 @@ void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
 }
 
 LoadedShard LoadedShard::Pack(device::Stream& stream, const spec::ParallelPlan& plan, int rank,
-                              const checkpoint::WeightReader& reader) {
+                              const checkpoint::WeightReader& reader,
+                              const std::function<void()>& on_blob) {
   LoadedShard shard;
   for (BlobLayout& layout : LayoutShard(plan, rank)) {
     device::Buffer& buffer = shard.buffers_.emplace_back(layout.bytes());
     PackBlob(stream, plan, reader, layout, buffer.data());
     std::string name = layout.name;
     shard.blobs_.emplace(std::move(name), Blob{std::move(layout), buffer.data()});
+    on_blob();
   }
   return shard;
 }

@@ -4,6 +4,7 @@
 #define AUTODIST_RUNTIME_LOADED_SHARD_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,9 +29,10 @@ void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
 class LoadedShard {
  public:
   LoadedShard() = default;
-  // Packs every blob into memory of its own.
+  // Packs every blob into memory of its own, and calls `on_blob` after each.
   static LoadedShard Pack(device::Stream& stream, const spec::ParallelPlan& plan, int rank,
-                          const checkpoint::WeightReader& reader);
+                          const checkpoint::WeightReader& reader,
+                          const std::function<void()>& on_blob);
   // Writes the blobs to the cache for later runs; a cache that fails has warned, and changes
   // nothing here.
   void Store(checkpoint::ShardWriter& writer) const;

@@ -3,6 +3,7 @@
 #define AUTODIST_RUNTIME_RUN_OPTIONS_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -62,6 +63,11 @@ struct RunOptions {
   double collective_timeout_s = 60;
   // No progress lines.
   bool quiet = true;
+  // All ranks are threads of this process, whatever launcher started it.
+  bool in_process = false;
+  // Called while weights are read, with bytes of the checkpoint: by one rank thread at a time, and
+  // not at all for what comes from the shard cache. May be empty.
+  std::function<void(uint64_t done, uint64_t total)> on_load_progress = {};
 };
 
 struct LoadReport {
