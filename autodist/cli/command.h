@@ -27,14 +27,14 @@ class Command {
 std::unique_ptr<Command> MakePlanCommand();
 std::unique_ptr<Command> MakeGenerateCommand();
 std::unique_ptr<Command> MakeLogitsCommand();
+std::unique_ptr<Command> MakeVerifyCommand();
 std::unique_ptr<Command> MakeBenchCommand();
+std::unique_ptr<Command> MakeTokenizeCommand();
+std::unique_ptr<Command> MakeInspectCommand();
+std::unique_ptr<Command> MakeCacheCommand();
 
 // All of them, in the order of --help.
 std::vector<std::unique_ptr<Command>> MakeCommands();
-
-// --help and --config, which every command has. --config is consumed by CompleteArguments
-// (arguments.h) and declared for --help.
-void DeclareCommonFlags(CLI::App& app);
 
 }  // namespace autodist::cli
 

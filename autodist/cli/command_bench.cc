@@ -7,6 +7,7 @@
 #include "autodist/cli/command.h"
 #include "autodist/cli/flag_values.h"
 #include "autodist/cli/output.h"
+#include "autodist/cli/progress.h"
 #include "autodist/cli/run_flags.h"
 #include "autodist/core/error.h"
 #include "autodist/core/file.h"
@@ -62,7 +63,10 @@ void BenchCommand::Prepare() {
 }
 
 int BenchCommand::Run() {
+  ProgressLine progress(!options_.quiet);
+  options_.on_load_progress = LoadProgress(progress);
   ModelRunner runner(options_);
+  progress.Clear();
   const measure::BenchReport report = measure::RunBench(runner, bench_);
   if (!runner.holds_rank0()) return 0;
   const std::string document = core::DumpJson(measure::ToJson(report), 2) + "\n";

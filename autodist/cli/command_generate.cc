@@ -206,7 +206,10 @@ int GenerateCommand::Run() {
   for (size_t p = 0; p < prompts_.ids.size(); ++p)
     states_.push_back({{}, OutputText(prompts_.tokenizer.get(), request_.stop), std::nullopt});
 
+  progress_ = std::make_unique<ProgressLine>(!options_.quiet);
+  options_.on_load_progress = LoadProgress(*progress_);
   ModelRunner runner(options_);
+  progress_->Clear();
   LogRemarks(runner);
   const bool speaks = runner.holds_rank0();
   const InterruptGuard guard;

@@ -10,6 +10,7 @@
 #include "autodist/cli/command.h"
 #include "autodist/cli/npy_writer.h"
 #include "autodist/cli/output.h"
+#include "autodist/cli/progress.h"
 #include "autodist/cli/prompts.h"
 #include "autodist/cli/run_flags.h"
 #include "autodist/cli/summary.h"
@@ -70,7 +71,10 @@ void LogitsCommand::Prepare() {
 int LogitsCommand::Run() {
   const std::filesystem::path path = std::filesystem::path(run_.output_dir()) / output_;
   const auto rows = static_cast<int64_t>(ids_.size());
+  ProgressLine progress(!options_.quiet);
+  options_.on_load_progress = LoadProgress(progress);
   ModelRunner runner(options_);
+  progress.Clear();
   LogRemarks(runner);
   std::optional<NpyWriter> writer;
   if (runner.holds_rank0()) writer.emplace(path, rows, runner.plan().vocab_size);

@@ -1,20 +1,15 @@
 // autodist: runs unmodified HuggingFace checkpoints tensor- and pipeline-parallel. See README.md.
-#include <CLI/CLI.hpp>
-#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <memory>
 #include <new>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "autodist/cli/arguments.h"
 #include "autodist/cli/command.h"
-#include "autodist/cli/help.h"
 #include "autodist/cli/output.h"
-#include "autodist/cli/refusal.h"
+#include "autodist/cli/run_command.h"
 #include "autodist/core/error.h"
 #include "autodist/core/log.h"
 #include "autodist/core/version.h"
@@ -27,36 +22,6 @@ namespace {
 int Report(const core::Error& error) {
   core::LogLine(std::string("autodist: ") + error.what());
   return error.exit_code();
-}
-
-// False: --help was asked for and printed.
-bool Parse(CLI::App& app, const std::vector<std::string>& arguments) {
-  std::vector<std::string> completed =
-      CompleteArguments(app, arguments, [](const char* name) { return std::getenv(name); });
-  std::reverse(completed.begin(), completed.end());  // CLI11 takes them from the back
-  try {
-    app.parse(std::move(completed));
-  } catch (const CLI::Success&) {
-    Print(HelpText(app));
-    return false;
-  } catch (const CLI::ParseError& error) {
-    throw FlagError(app, error);
-  }
-  return true;
-}
-
-int RunCommand(Command& command, const std::vector<std::string>& arguments) {
-  CLI::App app(command.summary(), std::string("autodist ") + command.name());
-  DeclareCommonFlags(app);
-  command.AddFlags(app);
-  try {
-    if (!Parse(app, arguments)) return 0;
-    command.Prepare();
-  } catch (const core::Error& error) {
-    if (command.runs_on_ranks()) RefuseTogether(error, arguments);
-    throw;
-  }
-  return command.Run();
 }
 
 int Main(int argc, char** argv) {
@@ -72,7 +37,9 @@ int Main(int argc, char** argv) {
   std::string usage = "usage: autodist COMMAND [FLAGS]\n\n";
   std::string names;
   for (const auto& command : commands) {
-    if (word == command->name()) return RunCommand(*command, {argv + 2, argv + argc});
+    if (word == command->name())
+      return RunCommand(*command, {argv + 2, argv + argc},
+                        [](const char* name) { return std::getenv(name); });
     usage += fmt::format("  {:<10} {}\n", command->name(), command->summary());
     names += fmt::format("{}{}", names.empty() ? "" : ", ", command->name());
   }

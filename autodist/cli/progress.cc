@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "autodist/cli/summary.h"
+#include "autodist/core/log.h"
+
 namespace autodist::cli {
 namespace {
 
@@ -23,6 +26,14 @@ void ProgressLine::Update(std::string_view text) {
 void ProgressLine::Clear() {
   if (visible_) WriteError("\r\x1b[K");
   visible_ = false;
+}
+
+std::function<void(uint64_t done, uint64_t total)> LoadProgress(ProgressLine& line) {
+  return [&line](uint64_t done, uint64_t total) {
+    // One rank is enough, also where each is a process of its own on the same terminal.
+    if (core::LogRank() == 0)
+      line.Update(fmt::format("loading: {} of {}", ByteText(done), ByteText(total)));
+  };
 }
 
 }  // namespace autodist::cli

@@ -3,6 +3,8 @@
 #define AUTODIST_CLI_PROGRESS_H_
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <string_view>
 
 namespace autodist::cli {
@@ -23,6 +25,10 @@ class ProgressLine {
   bool visible_ = false;
   std::chrono::steady_clock::time_point last_;
 };
+
+// For RunOptions::on_load_progress: rank 0's part of the loading moves `line`, which must outlive
+// the load.
+std::function<void(uint64_t done, uint64_t total)> LoadProgress(ProgressLine& line);
 
 }  // namespace autodist::cli
 

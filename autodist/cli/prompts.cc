@@ -74,6 +74,13 @@ std::vector<std::string> ReadPromptFile(const std::filesystem::path& path) {
   return prompts;
 }
 
+core::Error ChatRefusal(std::string_view instead) {
+  return BadInput(
+      "--chat is not supported: this version reads no chat templates; write the prompt out and use "
+      "{}",
+      instead);
+}
+
 Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model_dir,
                     const spec::ModelConfig& config) {
   const int given = flags.prompt.has_value() + flags.prompt_file.has_value() +
@@ -82,10 +89,7 @@ Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model
     throw BadInput(
         "exactly one of --prompt, --prompt-file, --chat and --token-ids is needed, {} are given",
         given);
-  if (flags.chat)
-    throw BadInput(
-        "--chat is not supported in this version, which renders no chat templates; use --prompt, "
-        "--prompt-file or --token-ids");
+  if (flags.chat) throw ChatRefusal("--prompt, --prompt-file or --token-ids");
   Prompts prompts;
   if (flags.token_ids) {
     prompts.ids.push_back(ParseIds(*flags.token_ids, "--token-ids", config.vocab_size));

@@ -8,8 +8,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "autodist/core/error.h"
 #include "autodist/spec/model_config.h"
 #include "autodist/text/tokenizer.h"
 
@@ -40,6 +42,9 @@ Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model
 
 // "1,2,3". Throws core::Error naming `flag` for anything that is no id in [0, limit).
 std::vector<int32_t> ParseIds(const std::string& text, const std::string& flag, int64_t limit);
+
+// What --chat is answered with; `instead` names flags that work.
+core::Error ChatRefusal(std::string_view instead);
 
 // One prompt per line, LF or CRLF; blank lines are skipped. Throws core::Error when none is left.
 std::vector<std::string> ReadPromptFile(const std::filesystem::path& path);

@@ -1,0 +1,46 @@
+// Where the output goes, with the program itself: a reader that is gone and a limit on file sizes
+// are errors, not signals and not silence.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace autodist::cli {
+namespace {
+
+const std::string kGenerate = AUTODIST_BINARY_DIR
+    "/autodist generate " AUTODIST_SOURCE_DIR
+    "/tests/golden/data/llama_plain --token-ids 1,2 --max-output-length 8 --no-cache";
+
+// Exit code of a shell command; 128 + n when signal n ended it.
+int Shell(const std::string& command) {
+  const int status = std::system(("bash -c '" + command + "'").c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+TEST(OutputTest, AClosedStdoutEndsTheRun) {
+  EXPECT_EQ(Shell(kGenerate + " > /dev/null"), 0);
+  EXPECT_EQ(Shell(kGenerate + " >&- 2> /dev/null"), 1);
+  // The reader is gone before anything is written.
+  EXPECT_EQ(Shell("exec 3> >(exec 0<&-; sleep 0); sleep 0.3; " + kGenerate + " 2> /dev/null >&3"),
+            1);
+}
+
+TEST(OutputTest, AFullDiskEndsTheRun) {
+  EXPECT_EQ(Shell(kGenerate + " > /dev/full 2> /dev/null"), 1);
+}
+
+TEST(OutputTest, ALimitOnFileSizesIsAnErrorAndNotASignal) {
+  const std::string directory =
+      (std::filesystem::temp_directory_path() / "autodist_output_test").string();
+  EXPECT_EQ(Shell("ulimit -f 0; " + kGenerate + " --output-dir " + directory +
+                  " 2> /dev/null | cat > /dev/null; exit ${PIPESTATUS[0]}"),
+            1);
+  std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace autodist::cli

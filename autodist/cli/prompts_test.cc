@@ -1,0 +1,95 @@
+#include "autodist/cli/prompts.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "autodist/arch/registry.h"
+#include "autodist/core/error.h"
+
+namespace autodist::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// No tokenizer lies there.
+const std::filesystem::path kModel = AUTODIST_SOURCE_DIR "/tests/golden/data/llama_plain";
+
+template <typename Function>
+std::string MessageOf(const Function& function) {
+  try {
+    function();
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.exit_code(), 2);
+    return error.what();
+  }
+  return "";
+}
+
+class PromptFileTest : public ::testing::Test {
+ protected:
+  PromptFileTest()
+      : file_(std::filesystem::temp_directory_path() /
+              ("autodist_prompts_" + std::to_string(::getpid()))) {}
+  ~PromptFileTest() override { std::filesystem::remove(file_); }
+  std::vector<std::string> Read(const std::string& content) {
+    std::ofstream(file_, std::ios::binary) << content;
+    return ReadPromptFile(file_);
+  }
+  std::filesystem::path file_;
+};
+
+TEST_F(PromptFileTest, OnePromptALine) {
+  EXPECT_THAT(Read("one\ntwo words \r\n\n  \nlast"), ElementsAre("one", "two words ", "last"));
+  EXPECT_THAT(Read("a\rb\n"), ElementsAre("a\rb"));  // a lone CR is text
+}
+
+TEST_F(PromptFileTest, AnEmptyFileIsAnError) {
+  for (const char* content : {"", "\n", " \r\n\t\n"})
+    EXPECT_THAT(MessageOf([&] { Read(content); }), HasSubstr("holds no prompt"));
+}
+
+TEST(ParseIdsTest, AreInsideTheVocabulary) {
+  EXPECT_THAT(ParseIds("0,7,99", "--token-ids", 100), ElementsAre(0, 7, 99));
+  for (const char* text : {"-1", "100", "1,2147483648", "99999999999999999999"})
+    EXPECT_THAT(MessageOf([&] { ParseIds(text, "--token-ids", 100); }),
+                HasSubstr("is outside the vocabulary, ids are 0 to 99"))
+        << text;
+  for (const char* text : {"", "1,,2", "1,", ",1", "1 2", "a", "1.5"})
+    EXPECT_THAT(MessageOf([&] { ParseIds(text, "--token-ids", 100); }),
+                HasSubstr("must be token ids separated by commas"))
+        << text;
+}
+
+TEST(ReadPromptsTest, ExactlyOneSource) {
+  const spec::ModelConfig config = arch::ParseConfig(kModel);
+  PromptFlags none;
+  EXPECT_THAT(MessageOf([&] { ReadPrompts(none, kModel, config); }), HasSubstr("exactly one of"));
+  PromptFlags two;
+  two.prompt = "a";
+  two.token_ids = "1";
+  EXPECT_THAT(MessageOf([&] { ReadPrompts(two, kModel, config); }), HasSubstr("exactly one of"));
+  PromptFlags chat;
+  chat.chat = "messages.json";
+  EXPECT_THAT(MessageOf([&] { ReadPrompts(chat, kModel, config); }),
+              HasSubstr("reads no chat templates"));
+}
+
+TEST(ReadPromptsTest, IdsNeedNoTokenizerAndTextDoes) {
+  const spec::ModelConfig config = arch::ParseConfig(kModel);
+  PromptFlags ids;
+  ids.token_ids = "1,2";
+  const Prompts prompts = ReadPrompts(ids, kModel, config);
+  EXPECT_THAT(prompts.ids, ElementsAre(ElementsAre(1, 2)));
+  EXPECT_EQ(prompts.tokenizer, nullptr);
+  PromptFlags text;
+  text.prompt = "Once";
+  EXPECT_THAT(MessageOf([&] { ReadPrompts(text, kModel, config); }), HasSubstr("tokenizer.json"));
+}
+
+}  // namespace
+}  // namespace autodist::cli
