@@ -1,5 +1,6 @@
 # `cmake --install` gives the headers, a static library per folder, the program and a CMake package:
-# find_package(autodist) and link autodist::autodist, which stands for all of the libraries.
+# find_package(autodist) and link autodist::autodist, which stands for all of the libraries. The bundled model lies where
+# the installed program looks for it (autodist/cli/bundled_model.h).
 include(CMakePackageConfigHelpers)
 get_property(libraries GLOBAL PROPERTY AUTODIST_LIBRARIES)
 get_property(headers GLOBAL PROPERTY AUTODIST_HEADERS)
@@ -13,6 +14,7 @@ foreach(header IN LISTS headers)
 endforeach()
 if(TARGET autodist_program)
   install(TARGETS autodist_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/models/story-2m" DESTINATION "${CMAKE_INSTALL_DATADIR}/autodist/models")
 endif()
 install(EXPORT autodistTargets NAMESPACE autodist:: DESTINATION "${package_dir}")
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/autodistConfig.cmake.in"

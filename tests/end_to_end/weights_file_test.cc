@@ -15,7 +15,6 @@
 namespace autodist::testing {
 namespace {
 
-using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 class WeightsFileTest : public ProgramTest {
@@ -218,7 +217,7 @@ TEST_F(WeightsFileTest, Row15NanWeightsLoadAndAreReported) {
   const Outcome verify =
       Run({"verify", directory_, "--token-ids", "5,6,7", "--tp", "2", "--no-cache"});
   EXPECT_EQ(verify.exit_code, 1) << Shown(verify);
-  EXPECT_THAT(verify.output, ContainsRegex("model.layers.1.input_layernorm.weight.* 2 "));
+  EXPECT_THAT(verify.output, HasSubstr("model.layers.1.input_layernorm.weight: 2 NaN or infinite"));
 }
 
 class ShardedTest : public WeightsFileTest {

@@ -20,3 +20,8 @@ if grep -rIl --include='*.cmake' "$build" "$work/prefix"; then
 fi
 "$work/build/outside" "$here/../golden/data/llama_plain"
 "$work/prefix/bin/autodist" --version
+# The installed program finds the installed model.
+cd "$work"
+rm -rf "$work/build"
+./prefix/bin/autodist plan --json >plan.json
+./prefix/bin/autodist generate --prompt "Once upon a time," --max-output-length 5 --no-cache
