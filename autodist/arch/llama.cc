@@ -24,13 +24,6 @@ void Parse(const core::JsonFields& fields, ParsedConfig& parsed) {
 
 }  // namespace
 
-Family Llama() {
-  return {.model_type = "llama",
-          .parse = Parse,
-          .tied_by_default = false,
-          .prefix = "model.",
-          .list_tensors = ListLlamaLike,
-          .ignored_endings = LlamaLikeIgnored()};
-}
+Family Llama() { return LlamaLike("llama", Parse); }
 
 }  // namespace autodist::arch

@@ -27,6 +27,10 @@ void ReadLlamaLike(const core::JsonFields& fields, int64_t default_positions,
   ReadRope(fields, 10000.0, parsed);
 }
 
+namespace {
+
+// model.embed_tokens, model.layers.N.{...}, model.norm, lm_head; biases and q/k norms as the
+// configuration says.
 void ListLlamaLike(TensorList& list) {
   using spec::Slot;
   const spec::ModelConfig& c = list.config();
@@ -51,6 +55,15 @@ void ListLlamaLike(TensorList& list) {
   list.Table(Slot::kHead, "lm_head");
 }
 
-std::vector<std::string_view> LlamaLikeIgnored() { return {"rotary_emb.inv_freq"}; }
+}  // namespace
+
+Family LlamaLike(std::string_view model_type, decltype(Family::parse) parse) {
+  return {.model_type = model_type,
+          .parse = parse,
+          .tied_by_default = false,
+          .prefix = "model.",
+          .list_tensors = ListLlamaLike,
+          .ignored_endings = {"rotary_emb.inv_freq"}};  // a buffer that old versions stored
+}
 
 }  // namespace autodist::arch

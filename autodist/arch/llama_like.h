@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include "autodist/arch/family.h"
 
@@ -14,12 +13,8 @@ namespace autodist::arch {
 // norm. `default_positions`: max_position_embeddings when the file has none.
 void ReadLlamaLike(const core::JsonFields& fields, int64_t default_positions, ParsedConfig& parsed);
 
-// model.embed_tokens, model.layers.N.{...}, model.norm, lm_head; biases and q/k norms as the
-// configuration says.
-void ListLlamaLike(TensorList& list);
-
-// Buffers that old versions stored.
-std::vector<std::string_view> LlamaLikeIgnored();
+// A family whose files differ from llama's by what `parse` reads only.
+Family LlamaLike(std::string_view model_type, decltype(Family::parse) parse);
 
 }  // namespace autodist::arch
 

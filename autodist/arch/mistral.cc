@@ -32,13 +32,6 @@ void Parse(const core::JsonFields& fields, ParsedConfig& parsed) {
 
 }  // namespace
 
-Family Mistral() {
-  return {.model_type = "mistral",
-          .parse = Parse,
-          .tied_by_default = false,
-          .prefix = "model.",
-          .list_tensors = ListLlamaLike,
-          .ignored_endings = LlamaLikeIgnored()};
-}
+Family Mistral() { return LlamaLike("mistral", Parse); }
 
 }  // namespace autodist::arch

@@ -25,13 +25,6 @@ void ReadQwen(const core::JsonFields& fields, ParsedConfig& parsed) {
                    parsed.config);
 }
 
-Family Qwen2() {
-  return {.model_type = "qwen2",
-          .parse = Parse,
-          .tied_by_default = false,
-          .prefix = "model.",
-          .list_tensors = ListLlamaLike,
-          .ignored_endings = LlamaLikeIgnored()};
-}
+Family Qwen2() { return LlamaLike("qwen2", Parse); }
 
 }  // namespace autodist::arch

@@ -1,7 +1,5 @@
 // model_type qwen3: transformers/models/qwen3. llama with an RMS norm on each q and k head before
 // rope, an explicit head_dim, and an optional window.
-#include <cmath>
-
 #include "autodist/arch/llama_like.h"
 #include "autodist/arch/qwen.h"
 
@@ -17,13 +15,6 @@ void Parse(const core::JsonFields& fields, ParsedConfig& parsed) {
 
 }  // namespace
 
-Family Qwen3() {
-  return {.model_type = "qwen3",
-          .parse = Parse,
-          .tied_by_default = false,
-          .prefix = "model.",
-          .list_tensors = ListLlamaLike,
-          .ignored_endings = LlamaLikeIgnored()};
-}
+Family Qwen3() { return LlamaLike("qwen3", Parse); }
 
 }  // namespace autodist::arch
