@@ -101,8 +101,9 @@ Work Communicator::Receive(core::TensorView data, int from) {
   return DoReceive(data, from);
 }
 
-void Communicator::Barrier() {
-  if (size() > 1) DoBarrier();
+void Communicator::Barrier(std::optional<double> limit_s) {
+  AUTODIST_CHECK(!limit_s || *limit_s > 0);
+  if (size() > 1) DoBarrier(limit_s);
 }
 
 std::unique_ptr<Communicator> Communicator::Split(int color, int key, std::string_view name) {

@@ -16,6 +16,7 @@
 #define AUTODIST_COMM_COMMUNICATOR_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -89,8 +90,11 @@ class Communicator {
   // Returns at once; the data is there when Wait() returns. Several receives may be open; they match in call order.
   Work Receive(core::TensorView data, int from);
 
-  // Returns when every rank of the group has called it.
-  void Barrier();
+  // Returns when every rank of the group has called it. `limit_s`, > 0: the longest wait here, instead of the
+  // collective timeout; for meeting after work that may keep one rank much longer than another, such as loading. A
+  // death ends this wait as any other; a process of this host that is stopped ends it after the collective timeout
+  // (it shows no sign of life, which a rank that works does).
+  void Barrier(std::optional<double> limit_s = std::nullopt);
 
   // Collective. Ranks that give the same color >= 0 form a group, ordered by key, then by rank; a negative color gives
   // nullptr. `name` (for messages; empty: "<this name>.<color>") must be the same within a color.
@@ -112,7 +116,7 @@ class Communicator {
   virtual Work DoAllToAll(core::ConstTensorView in, core::TensorView out) = 0;
   virtual Work DoSend(core::ConstTensorView data, int to) = 0;
   virtual Work DoReceive(core::TensorView data, int from) = 0;
-  virtual void DoBarrier() = 0;
+  virtual void DoBarrier(std::optional<double> limit_s) = 0;
   virtual std::unique_ptr<Communicator> DoSplit(int color, int key, const std::string& name) = 0;
 };
 

@@ -406,6 +406,29 @@ TEST_P(ConformanceTest, TimeoutNamesTheRankThatDidNotEnter) {
   });
 }
 
+// What ranks do before they meet, such as loading, may take longer than the time-out.
+TEST_P(ConformanceTest, ABarrierMayWaitLongerThanTheTimeout) {
+  RunWithTimeout(0.3, [](std::unique_ptr<Communicator>& comm) {
+    if (comm->rank() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(900));
+    comm->Barrier(60);
+  });
+}
+
+TEST_P(ConformanceTest, ABarrierMayHaveLessPatienceThanTheTimeout) {
+  if (!GetParam().wakes_on_abort) GTEST_SKIP();
+  RunWithTimeout(60, [](std::unique_ptr<Communicator>& comm) {
+    if (comm->rank() == 0) {
+      float value = 0;
+      ErrorOf([&] { comm->Receive({&value, 1, 1}, 1).Wait(); });
+      return;
+    }
+    const core::Error error = ErrorOf([&] { comm->Barrier(0.2); });
+    EXPECT_EQ(error.kind(), core::ErrorKind::kPeerLost);
+    EXPECT_THAT(error.what(), testing::HasSubstr("rank 0 has not entered barrier #1 (group world, 0 bytes); rank"));
+    EXPECT_THAT(error.what(), testing::HasSubstr(" waited 0.2 s"));
+  });
+}
+
 TEST_P(ConformanceTest, TimeoutNamesTheMessageThatDidNotCome) {
   if (!GetParam().wakes_on_abort) GTEST_SKIP();
   RunWithTimeout(0.2, [](std::unique_ptr<Communicator>& comm) {

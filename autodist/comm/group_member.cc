@@ -64,8 +64,9 @@ GroupMember::~GroupMember() {
   if (block_ != job_->memory->world_block()) RankHeap::Release(block_);
 }
 
-void GroupMember::Begin(const Call& call) {
+void GroupMember::Begin(const Call& call, std::optional<double> limit_s) {
   call_ = call;
+  limit_s_ = limit_s;
   Seat& seat = memory_.seat(rank_);
   seat.calls.store(seat.calls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
@@ -84,7 +85,8 @@ void GroupMember::Meet() {
     // Starting behind oneself spreads the first reads of a round over all peers.
     const int peer = (rank_ + i) % size();
     const Seat& seat = memory_.seat(peer);
-    WaitFor(peer, [&] { return seat.round.load(std::memory_order_acquire) >= round_; }, [&] { return LateText(); });
+    WaitFor(peer, [&] { return seat.round.load(std::memory_order_acquire) >= round_; }, [&] { return LateText(); },
+            limit_s_);
     CompareRecords(peer);
   }
 }
@@ -125,10 +127,12 @@ bool GroupMember::Look(int peer, const std::function<bool()>& ready) {
   return false;
 }
 
-void GroupMember::SleepFor(int peer, const std::function<bool()>& ready, const std::function<std::string()>& late) {
-  const Clock::duration limit = std::chrono::duration_cast<Clock::duration>(
-      std::chrono::duration<double>(job_->options.collective_timeout_s));
-  Clock::duration waited{0};
+void GroupMember::SleepFor(int peer, const std::function<bool()>& ready, const std::function<std::string()>& late,
+                           double limit_s) {
+  const double timeout_s = job_->options.collective_timeout_s;
+  double waited_s = 0;
+  double silent_s = 0;  // of it, since the peer's process last showed that it lives
+  uint64_t signs = job_->memory->signs_of_life(members_[peer]);
   std::atomic<int32_t>& sleeping_on = memory_.seat(rank_).sleeping_on;
   while (true) {
     const Clock::time_point start = Clock::now();
@@ -137,10 +141,19 @@ void GroupMember::SleepFor(int peer, const std::function<bool()>& ready, const s
     // it can only cost a needless wake-up.
     sleeping_on.store(peer);
     if (Look(peer, ready)) break;
-    if (waited >= limit) Fail(core::PeerLost("{} waited {:g} s", late(), job_->options.collective_timeout_s));
+    if (waited_s >= limit_s) Fail(core::PeerLost("{} waited {:g} s", late(), limit_s));
+    if (silent_s >= timeout_s) {
+      Fail(core::PeerLost("{} waited {:.0f} s, the last {:g} s without a sign of life", late(), waited_s, timeout_s));
+    }
     FutexSleep(sleeping_on, peer);
     // Time in which this rank was stopped (a terminal's Ctrl-Z, a debugger) is not time that it waited.
-    waited += std::min<Clock::duration>(Clock::now() - start, 2 * kMaxSleep);
+    const Clock::duration slept = std::min<Clock::duration>(Clock::now() - start, 2 * kMaxSleep);
+    waited_s += std::chrono::duration<double>(slept).count();
+    silent_s += std::chrono::duration<double>(slept).count();
+    const uint64_t latest = job_->memory->signs_of_life(members_[peer]);
+    // Rank threads give no signs, and are not stopped one by one.
+    if (latest == 0 || latest != signs) silent_s = 0;
+    signs = latest;
   }
   sleeping_on.store(kAwake);
 }

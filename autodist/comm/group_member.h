@@ -13,6 +13,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,8 +52,8 @@ class GroupMember {
   const std::vector<int>& members() const { return members_; }
   const std::string& name() const { return name_; }
 
-  // Begins a collective: all its rounds carry this call.
-  void Begin(const Call& call);
+  // Begins a collective: all its rounds carry this call. `limit_s`: of each wait, instead of the collective timeout.
+  void Begin(const Call& call, std::optional<double> limit_s = std::nullopt);
   // This rank's slot of the next round, free to be written.
   std::byte* NextSlot() const { return memory_.slot(rank_, round_ + 1); }
   // Announces the next round and returns when all peers have. Throws on a mismatch of calls.
@@ -61,14 +62,15 @@ class GroupMember {
   const std::byte* Slot(int rank) const { return memory_.slot(rank, round_); }
 
   // Returns when ready() is true, which only `peer` can make it. `late` gives the text for a time-out, up to
-  // "...; ranks 0, 1 waited 60 s".
+  // "...; ranks 0, 1 waited 60 s". `limit_s`: instead of the collective timeout.
   template <typename Ready>
-  void WaitFor(int peer, const Ready& ready, const std::function<std::string()>& late) {
+  void WaitFor(int peer, const Ready& ready, const std::function<std::string()>& late,
+               std::optional<double> limit_s = std::nullopt) {
     for (int i = 0; i < job_->spins; ++i) {
       if (ready()) return;
       Relax(i);
     }
-    SleepFor(peer, ready, late);
+    SleepFor(peer, ready, late, limit_s.value_or(job_->options.collective_timeout_s));
   }
   // ready(), without waiting. Throws when that is false and `peer` has left or the job was aborted.
   bool Look(int peer, const std::function<bool()>& ready);
@@ -84,7 +86,8 @@ class GroupMember {
 
  private:
   static void Relax(int turn);
-  void SleepFor(int peer, const std::function<bool()>& ready, const std::function<std::string()>& late);
+  void SleepFor(int peer, const std::function<bool()>& ready, const std::function<std::string()>& late,
+                double limit_s);
   void CompareRecords(int peer);
   std::string LateText() const;
 
@@ -96,6 +99,7 @@ class GroupMember {
   const std::string name_;
   uint64_t round_ = 0;
   Call call_;
+  std::optional<double> limit_s_;  // of call_
 };
 
 }  // namespace autodist::comm

@@ -27,6 +27,7 @@ struct alignas(kCacheLineBytes) JobMemory::Header {
 
 struct alignas(kCacheLineBytes) JobMemory::RankState {
   std::atomic<uint32_t> left{0};
+  std::atomic<uint64_t> signs_of_life{0};
 };
 
 size_t JobMemory::heap_bytes() const {
@@ -128,6 +129,14 @@ core::Error JobMemory::abort_reason() const {
 }
 
 bool JobMemory::ClaimReport() noexcept { return header().report_claimed.exchange(1) == 0; }
+
+void JobMemory::GiveSignOfLife(int rank) noexcept {
+  state(rank).signs_of_life.fetch_add(1, std::memory_order_relaxed);
+}
+
+uint64_t JobMemory::signs_of_life(int rank) const {
+  return state(rank).signs_of_life.load(std::memory_order_relaxed);
+}
 
 void JobMemory::SetLeft(int rank) noexcept { state(rank).left.store(1, std::memory_order_release); }
 

@@ -54,6 +54,11 @@ class JobMemory {
   core::Error abort_reason() const;
   bool ClaimReport() noexcept;
 
+  // A rank that is a process gives a sign of life every 100 ms or so, whatever it works on; one that is stopped does
+  // not.
+  void GiveSignOfLife(int rank) noexcept;
+  uint64_t signs_of_life(int rank) const;  // so far
+
   // A rank that has left needs no watching any more.
   void SetLeft(int rank) noexcept;
   bool left(int rank) const;

@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -184,7 +185,9 @@ class MpiCommunicator final : public Communicator {
   Work DoAllToAll(core::ConstTensorView in, core::TensorView out) override;
   Work DoSend(core::ConstTensorView data, int to) override;
   Work DoReceive(core::TensorView data, int from) override;
-  void DoBarrier() override { Exchange(NewCall(Call()), NothingOut(), NothingIn()); }
+  void DoBarrier(std::optional<double> limit_s) override {
+    Exchange(NewCall(Call()), NothingOut(), NothingIn(), limit_s);
+  }
   std::unique_ptr<Communicator> DoSplit(int color, int key, const std::string& name) override;
 
  private:
@@ -205,10 +208,11 @@ class MpiCommunicator final : public Communicator {
   }
   std::string Self() const { return fmt::format("rank {}", members_[rank_]); }
 
-  // Sends out(p) to every peer p and receives in(p) from it.
-  void Exchange(const Call& call, const Out& out, const In& in);
+  // Sends out(p) to every peer p and receives in(p) from it. `limit_s`: instead of the collective timeout.
+  void Exchange(const Call& call, const Out& out, const In& in, std::optional<double> limit_s = std::nullopt);
   void AllReduceShares(core::TensorView inout, ReduceOp op);
-  void WaitFor(const std::function<bool()>& ready, const std::function<std::string()>& late);
+  void WaitFor(const std::function<bool()>& ready, const std::function<std::string()>& late,
+               std::optional<double> limit_s = std::nullopt);
   bool ProgressSends();  // true: nothing is under way
   bool ProgressReceives(int from);
   [[noreturn]] static void End(const core::Error& reason) noexcept;
@@ -253,11 +257,12 @@ void MpiCommunicator::End(const core::Error& reason) noexcept {
   ::_exit(reason.exit_code());
 }
 
-void MpiCommunicator::WaitFor(const std::function<bool()>& ready, const std::function<std::string()>& late) {
+void MpiCommunicator::WaitFor(const std::function<bool()>& ready, const std::function<std::string()>& late,
+                              std::optional<double> limit_s) {
   constexpr int kSpins = 1000;
   constexpr std::chrono::microseconds kPause{50};
   const Clock::time_point start = Clock::now();
-  const std::chrono::duration<double> limit(job_->options.collective_timeout_s);
+  const std::chrono::duration<double> limit(limit_s.value_or(job_->options.collective_timeout_s));
   for (int turn = 0; !ready(); ++turn) {
     ProgressSends();
     if (turn < kSpins) continue;
@@ -267,7 +272,7 @@ void MpiCommunicator::WaitFor(const std::function<bool()>& ready, const std::fun
   }
 }
 
-void MpiCommunicator::Exchange(const Call& call, const Out& out, const In& in) {
+void MpiCommunicator::Exchange(const Call& call, const Out& out, const In& in, std::optional<double> limit_s) {
   const Header own{call.Code(), call.elements};
   std::vector<MPI_Request> sends;
   std::vector<Incoming> incoming(static_cast<size_t>(size_));
@@ -294,7 +299,7 @@ void MpiCommunicator::Exchange(const Call& call, const Out& out, const In& in) {
     }
     return all;
   };
-  WaitFor(ready, [&] {
+  const auto late = [&] {
     std::vector<int> missing;
     std::vector<int> waiting;
     for (int peer = 0; peer < size_; ++peer) {
@@ -304,7 +309,8 @@ void MpiCommunicator::Exchange(const Call& call, const Out& out, const In& in) {
     return fmt::format("ranks [{}] have not {} {} #{} (group {}, {} bytes); ranks [{}]", fmt::join(missing, ", "),
                        missing.empty() ? "finished" : "entered", call.Name(), calls_, name_, call.bytes(),
                        fmt::join(waiting, ", "));
-  });
+  };
+  WaitFor(ready, late, limit_s);
 }
 
 Work MpiCommunicator::DoAllReduce(core::TensorView inout, ReduceOp op) {
@@ -503,8 +509,8 @@ std::unique_ptr<Communicator> CreateMpiMessageGroup(const std::shared_ptr<MpiSes
   job->session = session;
   job->options = options;
   job->memory = JobMemory::CreateForThreads(1);
-  job->watchdog =
-      std::make_unique<Watchdog>(job->memory, session->rank(), std::vector<PeerLink>(), session->parent(), true);
+  job->watchdog = std::make_unique<Watchdog>(job->memory, 0, session->rank(), std::vector<PeerLink>(),
+                                             session->parent(), true);
   MPI_Comm group = MPI_COMM_NULL;
   MPI_Comm_dup(MPI_COMM_WORLD, &group);
   return std::make_unique<MpiCommunicator>(std::move(job), group, "world");

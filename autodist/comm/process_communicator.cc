@@ -46,7 +46,7 @@ std::unique_ptr<Communicator> CreateProcessGroup(const std::string& job, int ran
   auto member = std::make_shared<JobRank>(host.memory, rank, options);
   auto attachment = std::make_shared<Attachment>(host.memory, std::move(on_leave));
   attachment->watchdog =
-      std::make_unique<Watchdog>(host.memory, rank, std::move(host.links), parent, watch_parent);
+      std::make_unique<Watchdog>(host.memory, rank, rank, std::move(host.links), parent, watch_parent);
   member->attachment = std::move(attachment);
   return SharedMemoryCommunicator::World(std::move(member));
 }

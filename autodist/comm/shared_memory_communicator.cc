@@ -205,8 +205,8 @@ Work SharedMemoryCommunicator::DoSend(core::ConstTensorView data, int to) {
 
 Work SharedMemoryCommunicator::DoReceive(core::TensorView data, int from) { return mailbox_.Receive(data, from); }
 
-void SharedMemoryCommunicator::DoBarrier() {
-  member_.Begin(Call());
+void SharedMemoryCommunicator::DoBarrier(std::optional<double> limit_s) {
+  member_.Begin(Call(), limit_s);
   member_.Meet();
 }
 

@@ -34,7 +34,7 @@ class SharedMemoryCommunicator final : public Communicator {
   Work DoAllToAll(core::ConstTensorView in, core::TensorView out) override;
   Work DoSend(core::ConstTensorView data, int to) override;
   Work DoReceive(core::TensorView data, int from) override;
-  void DoBarrier() override;
+  void DoBarrier(std::optional<double> limit_s) override;
   std::unique_ptr<Communicator> DoSplit(int color, int key, const std::string& name) override;
 
  private:

@@ -78,9 +78,9 @@ Work TracedCommunicator::DoReceive(core::TensorView data, int from) {
   return Traced(data.bytes(), [&] { return inner_->Receive(data, from); });
 }
 
-void TracedCommunicator::DoBarrier() {
+void TracedCommunicator::DoBarrier(std::optional<double> limit_s) {
   const Stopwatch stopwatch(totals_);
-  inner_->Barrier();
+  inner_->Barrier(limit_s);
 }
 
 std::unique_ptr<Communicator> TracedCommunicator::DoSplit(int color, int key, const std::string& name) {

@@ -26,10 +26,11 @@ constexpr milliseconds kTimeForRankZero{3000};
 
 }  // namespace
 
-Watchdog::Watchdog(std::shared_ptr<JobMemory> memory, int rank, std::vector<PeerLink> links, ParentWatch parent,
-                   bool watch_parent)
+Watchdog::Watchdog(std::shared_ptr<JobMemory> memory, int rank, int world_rank, std::vector<PeerLink> links,
+                   ParentWatch parent, bool watch_parent)
     : memory_(std::move(memory)),
       rank_(rank),
+      world_rank_(world_rank),
       links_(std::move(links)),
       parent_(parent),
       watch_parent_(watch_parent),
@@ -44,13 +45,14 @@ Watchdog::~Watchdog() {
 }
 
 void Watchdog::Run() {
-  core::SetLogRank(rank_);
+  core::SetLogRank(world_rank_);
   // Signals are for the threads of the program; SIGPIPE, too, when the launcher took our stderr with it.
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
   Clock::time_point aborted_since = Clock::time_point::max();
   while (true) {
+    memory_->GiveSignOfLife(rank_);
     std::vector<pollfd> polls{{stop_.get(), POLLIN, 0}};
     for (const PeerLink& link : links_) polls.push_back({link.socket.get(), POLLIN, 0});
     ::poll(polls.data(), polls.size(), static_cast<int>(kPeriod.count()));

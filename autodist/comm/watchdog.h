@@ -6,6 +6,7 @@
 // Whatever aborted the job, the process then has kGraceTime to unwind; what has not left by then is ended here with
 // exit code 3. Peers that do not even do that (stopped ones: they run no watchdog) are killed: only processes that
 // this job met at its rendezvous, by descriptor, never by name or group.
+// It also gives this process's signs of life (job_memory.h).
 #ifndef AUTODIST_COMM_WATCHDOG_H_
 #define AUTODIST_COMM_WATCHDOG_H_
 
@@ -38,9 +39,10 @@ class Watchdog {
  public:
   static constexpr std::chrono::milliseconds kGraceTime{1500};
 
-  // `watch_parent`: the parent is the launcher, its end is the end of the job.
-  Watchdog(std::shared_ptr<JobMemory> memory, int rank, std::vector<PeerLink> links, ParentWatch parent,
-           bool watch_parent);
+  // `rank`: this process in `memory`; `world_rank`: in the whole job, for its lines. `watch_parent`: the parent is the
+  // launcher, its end is the end of the job.
+  Watchdog(std::shared_ptr<JobMemory> memory, int rank, int world_rank, std::vector<PeerLink> links,
+           ParentWatch parent, bool watch_parent);
   // The rank has left. When the job was aborted, sees to it that the peers go, too.
   ~Watchdog();
 
@@ -53,6 +55,7 @@ class Watchdog {
 
   const std::shared_ptr<JobMemory> memory_;
   const int rank_;
+  const int world_rank_;
   std::vector<PeerLink> links_;  // of peers that have not left
   const ParentWatch parent_;
   const bool watch_parent_;

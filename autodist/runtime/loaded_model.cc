@@ -25,6 +25,9 @@ namespace {
 
 using core::BadInput;
 
+// The longest time that ranks which have loaded wait for one that has not: a slow disk, another job that builds the
+// shard.
+constexpr double kLoadLimitS = 3600;
 constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
 
 core::DType ComputeDType(const std::string& word, const spec::ModelConfig& config) {
@@ -175,7 +178,7 @@ void LoadedModel::Load(const RunOptions& options) {
   job_->Run([&](size_t i) {
     Rank& rank = job_->ranks()[i];
     shards_[i] = LoadRank(rank, reader, key, options.rebuild_cache, on_blob);
-    rank.world->Barrier();
+    rank.world->Barrier(std::max(kLoadLimitS, options.collective_timeout_s));
   });
   for (const LoadedShard& shard : shards_)
     load_report_.ranks_from_cache += shard.from_cache() ? 1 : 0;
