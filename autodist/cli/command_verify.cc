@@ -1,3 +1,5 @@
+#include <fmt/ranges.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -23,6 +25,7 @@
 #include "autodist/core/json.h"
 #include "autodist/infer/model_runner.h"
 #include "autodist/measure/verification.h"
+#include "autodist/runtime/job.h"
 
 namespace autodist::cli {
 namespace {
@@ -39,6 +42,7 @@ class VerifyCommand final : public Command {
  private:
   measure::VerifiedRun RunOneRank(const std::string& dtype,
                                   const std::vector<int32_t>& output) const;
+  void ExplainByWeights(const core::Error& error, const spec::ParallelPlan& plan) const;
 
   RunFlags run_;
   PromptFlags prompt_;
@@ -99,6 +103,20 @@ void VerifyCommand::Prepare() {
   run_.PrepareOutputDir();
 }
 
+// A run that fails because no token can be chosen: names the weights that are the reason, if they
+// are.
+void VerifyCommand::ExplainByWeights(const core::Error& error,
+                                     const spec::ParallelPlan& plan) const {
+  std::vector<std::string> tensors;
+  for (const measure::NonFiniteWeights& tensor :
+       FindNonFiniteWeights(options_.model_name_or_path, plan))
+    tensors.push_back(fmt::format("{} ({})", tensor.name, tensor.count));
+  if (tensors.empty()) return;
+  const core::Error explained(error.kind(), fmt::format("{}; weights that are NaN or infinite: {}",
+                                                        error.what(), fmt::join(tensors, ", ")));
+  throw runtime::RankError(explained, /*report=*/true);
+}
+
 measure::VerifiedRun VerifyCommand::RunOneRank(const std::string& dtype,
                                                const std::vector<int32_t>& output) const {
   ModelRunnerOptions options = options_;
@@ -120,13 +138,16 @@ int VerifyCommand::Run() {
   options_.on_load_progress = LoadProgress(progress);
   measure::VerifiedRun mesh;
   spec::ParallelPlan plan;
-  {
+  try {
     ModelRunner runner(options_);
     progress.Clear();
     LogRemarks(runner);
+    plan = runner.plan();
     mesh = measure::RunToVerify(runner, ids_, output_length_, nullptr);
     if (!runner.holds_rank0()) return 0;
-    plan = runner.plan();
+  } catch (const runtime::RankError& error) {
+    if (error.report() && error.kind() == core::ErrorKind::kRuntime) ExplainByWeights(error, plan);
+    throw;
   }
   // Not beside the mesh: one rank alone needs the memory of all of it.
   const measure::VerifiedRun one_rank =
