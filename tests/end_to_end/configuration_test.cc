@@ -134,7 +134,7 @@ TEST_F(ConfigurationTest, Row24AModelLargerThanTheMemory) {
   const TinyModel model;
   const Outcome outcome = Generate(model, {"--rank-memory", "100K"});
   EXPECT_TRUE(Refused(outcome, 2, {"rank 0", "needs", "100 KiB", "weights"}));
-  EXPECT_EQ(Ids(model, Short({"--pp", "4", "--rank-memory", "300K"})), Ids(model, kShort));
+  EXPECT_EQ(Ids(model, Short({"--pp", "4", "--rank-memory", "400K"})), Ids(model, kShort));
 }
 
 TEST_F(ConfigurationTest, Row74AnyTensorParallelSizeGivesTheSameTokens) {

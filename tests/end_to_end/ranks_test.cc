@@ -80,22 +80,24 @@ TEST_F(RanksTest, Row45InterruptSavesFinishedPrompts) {
   }
 }
 
-// The first signal waits for the next token, which cannot come; the second does not wait.
+// The first signal waits for the next token, which cannot come; the second does not wait. Those that
+// follow make up for one that was merged with the first, when this machine is busy.
 TEST_F(RanksTest, Row45TheSecondInterruptIsImmediate) {
   auto rank0 = Rank(0, 2, Long({"--tp", "2"}));
   auto rank1 = Rank(1, 2, Long({"--tp", "2"}));
   ASSERT_TRUE(rank0->Printed("abc"));
   rank1->Signal(SIGSTOP);
-  rank0->Signal(SIGINT);
-  ::usleep(200'000);
-  rank0->Signal(SIGINT);
+  for (int i = 0; i < 10; ++i) {
+    rank0->Signal(SIGINT);
+    ::usleep(100'000);
+  }
   const Outcome outcome = rank0->Wait();
   EXPECT_EQ(outcome.exit_code, 130) << Shown(outcome);
   EXPECT_LT(outcome.seconds, 30);
 }
 
 TEST_F(RanksTest, Row48AStoppedRankIsNamedByTheTimeout) {
-  const Arguments arguments = Long({"--tp", "2", "--collective-timeout", "1.5"});
+  const Arguments arguments = Long({"--tp", "2", "--collective-timeout", "2.5"});
   auto rank0 = Rank(0, 2, arguments);
   auto rank1 = Rank(1, 2, arguments);
   ASSERT_TRUE(rank0->Printed("abc"));
@@ -103,7 +105,7 @@ TEST_F(RanksTest, Row48AStoppedRankIsNamedByTheTimeout) {
   const Outcome waiting = rank0->Wait();
   EXPECT_EQ(waiting.exit_code, 3) << Shown(waiting);
   EXPECT_THAT(waiting.errors, HasSubstr("rank 1 has not"));
-  EXPECT_THAT(waiting.errors, HasSubstr("waited 1.5 s"));
+  EXPECT_THAT(waiting.errors, HasSubstr("waited 2.5 s"));
   EXPECT_EQ(rank1->Wait().signal, SIGKILL);
 }
 
