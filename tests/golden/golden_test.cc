@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "autodist/core/json.h"
+#include "autodist/device/testing/forced_isa.h"
 #include "autodist/infer/model_runner.h"
 #include "tests/golden/npy.h"
 
@@ -66,11 +68,15 @@ std::vector<std::string> Cases() {
   return names;
 }
 
-class GoldenTest : public ::testing::TestWithParam<std::string> {};
+using Param = std::tuple<std::string, device::Isa>;
+
+class GoldenTest : public ::testing::TestWithParam<Param> {};
 
 // DESIGN section 5: 1e-4 against transformers' f32 eager, greedy tokens identical.
 TEST_P(GoldenTest, MatchesTransformersAtEveryMesh) {
-  const std::filesystem::path directory = kData / GetParam();
+  const auto& [name, isa] = GetParam();
+  const device::testing::ForcedIsa forced(isa);
+  const std::filesystem::path directory = kData / name;
   const std::vector<Prompt> prompts = ReadPrompts(directory);
   const testing::Matrix golden = ReadNpy(directory / "golden_logits.npy");
   int meshes = 0;
@@ -101,12 +107,20 @@ TEST_P(GoldenTest, MatchesTransformersAtEveryMesh) {
   EXPECT_EQ(meshes, 15);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, GoldenTest, ::testing::ValuesIn(Cases()),
-                         [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(Models, GoldenTest,
+                         ::testing::Combine(::testing::ValuesIn(Cases()),
+                                            ::testing::ValuesIn(device::SupportedIsas())),
+                         [](const auto& test) {
+                           return std::get<0>(test.param) + "_" +
+                                  std::string(device::NameOf(std::get<1>(test.param)));
+                         });
 
 // bf16 against the f32 result of the bf16 weights: rms at most 1.2 times, max at most twice
 // transformers' own error.
-TEST(GoldenBf16Test, ErrorIsThatOfTransformers) {
+class GoldenBf16Test : public ::testing::TestWithParam<device::Isa> {};
+
+TEST_P(GoldenBf16Test, ErrorIsThatOfTransformers) {
+  const device::testing::ForcedIsa forced(GetParam());
   const std::filesystem::path directory = kData / "llama_bf16";
   const std::vector<Prompt> prompts = ReadPrompts(directory);
   const testing::Matrix f32 = ReadNpy(directory / "golden_logits.npy");
@@ -124,6 +138,9 @@ TEST(GoldenBf16Test, ErrorIsThatOfTransformers) {
     EXPECT_LE(error.max, 2.0 * reference.max) << "tp " << tp << " pp " << pp;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Isas, GoldenBf16Test, ::testing::ValuesIn(device::SupportedIsas()),
+                         [](const auto& test) { return std::string(device::NameOf(test.param)); });
 
 }  // namespace
 }  // namespace autodist

@@ -6,14 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include "autodist/device/topology.h"
+#include "autodist/device/testing/forced_isa.h"
 #include "autodist/infer/model_runner.h"
 
 namespace autodist {
@@ -34,15 +33,6 @@ Ids PromptOf(int64_t length, int32_t seed) {
   }
   return ids;
 }
-
-// Chooses the instruction set of all runs until it goes out of scope.
-class ForcedIsa {
- public:
-  explicit ForcedIsa(device::Isa isa) {
-    ::setenv("AUTODIST_ISA", std::string(device::NameOf(isa)).c_str(), 1);
-  }
-  ~ForcedIsa() { ::unsetenv("AUTODIST_ISA"); }
-};
 
 std::vector<float> LogitsOf(ModelRunner& runner, const Ids& ids) {
   std::vector<float> logits;
@@ -99,7 +89,7 @@ class ParityTest : public ::testing::TestWithParam<std::tuple<std::string, std::
   static void OnEveryIsa(const Body& body) {
     for (const device::Isa isa : device::SupportedIsas()) {
       SCOPED_TRACE(device::NameOf(isa));
-      const ForcedIsa forced(isa);
+      const device::testing::ForcedIsa forced(isa);
       body();
     }
   }
