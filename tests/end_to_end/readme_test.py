@@ -6,7 +6,8 @@ usage: readme_test.py SOURCE_DIRECTORY BUILD_DIRECTORY
 Each ```sh block is one bash script, run with -e in a directory that looks like the repository with BUILD_DIRECTORY as
 build/release. A ```text block right behind it is what the script prints: its lines must appear in this order. Numbers
 may differ (times, sizes, speeds), and so may the amount of white space; a line `...` stands for any number of lines.
-scripts/test.sh is not run: it is what runs this test.
+scripts/test.sh is not run: it is what runs this test. Every relative link of the README and of docs/*.md must lead to
+a file or a directory.
 """
 import os
 import pathlib
@@ -47,6 +48,17 @@ def first_missing(expected, output):
     return None
 
 
+def broken_links(source):
+    """Prints and counts the relative links that lead nowhere."""
+    count = 0
+    for document in [source / "README.md", source / "CONTRIBUTING.md", *sorted((source / "docs").rglob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text()):
+            if "://" not in target and not (document.parent / target).exists():
+                print(f"{document.relative_to(source)}: the link to {target} leads nowhere")
+                count += 1
+    return count
+
+
 def environment(scratch):
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "USER") if name in os.environ}
     return kept | {
@@ -74,7 +86,7 @@ def run(line, script, expected, root, env):
 
 def main():
     source, build = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
-    ran, failed = 0, 0
+    ran, failed = 0, broken_links(source)
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         root = scratch / "autodist"
@@ -93,7 +105,7 @@ def main():
     if ran < 5:
         print(f"only {ran} blocks of commands found in README.md")
         return 1
-    print(f"{ran} blocks, {failed} failed")
+    print(f"{ran} blocks of commands ran, {failed} faults")
     return 1 if failed else 0
 
 
