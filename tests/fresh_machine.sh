@@ -34,7 +34,8 @@ cp /etc/resolv.conf "$machine/etc/resolv.conf"
 cp -r /etc/apt/apt.conf.d /etc/apt/auth.conf.d "$machine/etc/apt/"
 if [[ -d /usr/local/share/ca-certificates ]]; then
   cp -r /usr/local/share/ca-certificates "$machine/usr/local/share/"
-  chroot "$machine" update-ca-certificates >/dev/null
+  # TMPDIR names a directory of this machine.
+  env -u TMPDIR chroot "$machine" update-ca-certificates >/dev/null
 fi
 git clone --quiet "file://$source_dir" "$machine/root/autodist"
 
