@@ -187,9 +187,11 @@ void RemoveOutdatedEntries(const fs::path& cache_dir, const ShardKey& key) {
         const ShardManifest manifest = ReadManifest(entry / ManifestName(rank));
         if (manifest.host == HostName() && manifest.key.source == key.source &&
             manifest.key.fingerprint != key.fingerprint) {
-          core::Log("removing {}: made from an earlier state of {}", entry.string(), key.source);
-          CacheCleaning ignored;
-          CleanEntry(entry, ignored);
+          CacheCleaning cleaning;
+          CleanEntry(entry, cleaning);
+          // Ranks that start together clean together; one of them removes the entry.
+          if (!cleaning.removed.empty())
+            core::Log("removed {}: made from an earlier state of {}", entry.string(), key.source);
         }
         break;                        // all manifests of an entry carry the same key
       } catch (const core::Error&) {  // no manifest of this rank: it says nothing

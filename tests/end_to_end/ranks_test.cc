@@ -80,8 +80,8 @@ TEST_F(RanksTest, Row45InterruptSavesFinishedPrompts) {
   }
 }
 
-// The first signal waits for the next token, which cannot come; the second does not wait. Those that
-// follow make up for one that was merged with the first, when this machine is busy.
+// The first signal waits for the next token, which cannot come; the second does not wait. Those
+// that follow make up for one that was merged with the first, when this machine is busy.
 TEST_F(RanksTest, Row45TheSecondInterruptIsImmediate) {
   auto rank0 = Rank(0, 2, Long({"--tp", "2"}));
   auto rank1 = Rank(1, 2, Long({"--tp", "2"}));
