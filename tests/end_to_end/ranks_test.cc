@@ -200,6 +200,11 @@ TEST_F(RanksTest, Row55ATinySharedMemory) {
   }
 }
 
+TEST_F(RanksTest, TooLittleMemoryForTheRanksIsARuntimeFailure) {
+  EXPECT_TRUE(Refused(Run(Short({"--tp", "4"}), {.max_address_bytes = uint64_t{300} << 20}), 1,
+                      {"4 ranks", "Cannot allocate memory"}));
+}
+
 TEST_F(RanksTest, Row56ManyRanksAndThreadsOnOneCore) {
   const core::Json expected = Ids(Run(Short()));
   const Outcome outcome =

@@ -1,4 +1,5 @@
 // Tokenizers, prompts and flags that are broken, hostile or large.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -193,12 +194,13 @@ TEST_F(RequestTest, FlagsThatDoNotExist) {
                       {"tensor-parallel-size", "\"x\""}));
 }
 
-TEST_F(RequestTest, AClosedStdoutEndsTheRun) {
-  const Outcome outcome =
-      Run({"generate", directory_, "--prompt", "ab", "--ignore-eos", "--no-cache"},
-          {.wrapper = {"sh", "-c", "exec \"$0\" \"$@\" >&-"}});
-  EXPECT_NE(outcome.exit_code, 0) << Shown(outcome);
-  EXPECT_EQ(outcome.signal, 0) << Shown(outcome);
+TEST_F(RequestTest, AStdoutThatIsClosedOrFullEndsTheRun) {
+  for (const char* stdout_to : {"&-", "/dev/full"}) {
+    const Outcome outcome =
+        Run({"generate", directory_, "--prompt", "ab", "--ignore-eos", "--no-cache"},
+            {.wrapper = {"sh", "-c", fmt::format("exec \"$0\" \"$@\" >{}", stdout_to)}});
+    EXPECT_TRUE(Refused(outcome, 1, {"stdout", "cannot be written"}));
+  }
 }
 
 }  // namespace
