@@ -59,10 +59,8 @@ void TokenizeCommand::AddFlags(CLI::App& app) {
 }
 
 void TokenizeCommand::Prepare() {
-  const int given = text_.has_value() + file_.has_value() + chat_.has_value() + decode_.has_value();
-  if (given != 1)
-    throw core::BadInput("exactly one of --text, --file, --chat and --decode is needed, {} given",
-                         given == 0 ? "none is" : fmt::format("{} are", given));
+  CheckOneGiven({text_.has_value(), file_.has_value(), chat_.has_value(), decode_.has_value()},
+                "--text, --file, --chat and --decode");
   if (chat_) throw ChatRefusal("--text, --file or --decode");
   if (decode_ && no_special_tokens_)
     throw core::BadInput("--no-special-tokens is about encoding and excludes --decode");
@@ -79,7 +77,7 @@ int TokenizeCommand::Run() {
     text = tokenizer->Decode(encoding.ids, /*skip_special_tokens=*/false);
   } else {
     text = text_ ? *text_ : core::ReadFile(*file_, kMaxTextBytes);
-    encoding = tokenizer->EncodeWithTokens(text, !no_special_tokens_);
+    encoding = Encode(*tokenizer, text, !no_special_tokens_, text_ ? "--text" : *file_);
   }
   if (json_) {
     const core::Json document = {

@@ -123,7 +123,8 @@ TEST(RefusalTest, FlagsThatAreNotUnderstood) {
   EXPECT_THAT(Refusal("plan", {"--prompt", "a"}), HasSubstr("unknown flag --prompt"));
   EXPECT_THAT(Refusal("plan", {"a", "b"}), HasSubstr("unexpected argument \"b\""));
   EXPECT_EQ(Refusal("plan", {"--tp"}), "--tensor-parallel-size needs a value");
-  EXPECT_EQ(Refusal("plan", {"--tp", "1", "--tp", "2"}), "--tensor-parallel-size is given more than once");
+  EXPECT_EQ(Refusal("plan", {"--tp", "1", "--tp", "2"}),
+            "--tensor-parallel-size is given more than once");
   EXPECT_EQ(Refusal("plan", {"--json=yes"}), "--json takes no value");
 }
 
@@ -143,6 +144,8 @@ TEST(RefusalTest, ValuesOutOfRange) {
     EXPECT_THAT(refusal("--max-output-length", value), HasSubstr("--max-output-length is "));
   for (const char* value : {"-1", "158", "9223372036854775808"})
     EXPECT_THAT(refusal("--min-output-length", value), HasSubstr("--min-output-length is "));
+  EXPECT_THAT(refusal("--threads", "100000"), HasSubstr("--threads is 100000, must be at most"));
+  EXPECT_THAT(refusal("--batch-size", "0"), HasSubstr("--batch-size is 0, must be at least 1"));
   EXPECT_THAT(refusal("--repetition-penalty", "0"), HasSubstr("--repetition-penalty is 0"));
   EXPECT_THAT(refusal("--stop", ""), HasSubstr("--stop"));
   std::vector<std::string> many = {"--prompt", "a"};

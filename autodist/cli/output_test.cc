@@ -1,7 +1,10 @@
 // Where the output goes, with the program itself: a reader that is gone and a limit on file sizes
 // are errors, not signals and not silence.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +13,9 @@
 
 namespace autodist::cli {
 namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 const std::string kGenerate = AUTODIST_BINARY_DIR
     "/autodist generate " AUTODIST_SOURCE_DIR
@@ -40,6 +46,29 @@ TEST(OutputTest, ALimitOnFileSizesIsAnErrorAndNotASignal) {
                   " 2> /dev/null | cat > /dev/null; exit ${PIPESTATUS[0]}"),
             1);
   std::filesystem::remove_all(directory);
+}
+
+// What the program writes to its terminal, stdout and stderr together.
+std::string OnTerminal(const std::string& command) {
+  int terminal = -1;
+  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (child == 0) {
+    ::execlp("bash", "bash", "-c", command.c_str(), nullptr);
+    ::_exit(98);
+  }
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got; (got = ::read(terminal, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<size_t>(got));  // ends with EIO when the child is gone
+  ::close(terminal);
+  ::waitpid(child, nullptr, 0);
+  return text;
+}
+
+TEST(ProgressTest, IsForTerminalsAndNotForFiles) {
+  EXPECT_THAT(OnTerminal(kGenerate), HasSubstr("\r\x1b[Kloading: "));
+  EXPECT_THAT(OnTerminal(kGenerate + " --quiet"), Not(HasSubstr("loading")));
+  EXPECT_THAT(OnTerminal(kGenerate + " 2>&1 | cat"), Not(HasSubstr("loading")));
 }
 
 }  // namespace

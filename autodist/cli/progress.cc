@@ -30,8 +30,8 @@ void ProgressLine::Clear() {
 
 std::function<void(uint64_t done, uint64_t total)> LoadProgress(ProgressLine& line) {
   return [&line](uint64_t done, uint64_t total) {
-    // One rank is enough, also where each is a process of its own on the same terminal.
-    if (core::LogRank() == 0)
+    // Rank 0 (-1: a process of one rank) is enough, also where ranks are processes on one terminal.
+    if (core::LogRank() <= 0)
       line.Update(fmt::format("loading: {} of {}", ByteText(done), ByteText(total)));
   };
 }

@@ -1,5 +1,6 @@
 #include "autodist/cli/prompts.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <system_error>
@@ -34,7 +35,9 @@ void PromptFlags::Add(CLI::App& app, bool many) {
     app.add_option("--prompt-file", prompt_file, "UTF-8, one prompt a line")
         ->type_name("FILE")
         ->group("Input");
-    app.add_option("--chat", chat, "Message list (JSON)")->type_name("FILE")->group("Input");
+    app.add_option("--chat", chat, "Message list (JSON); refused: chat templates are not read yet")
+        ->type_name("FILE")
+        ->group("Input");
   }
   app.add_option("--token-ids", token_ids, "Ids taken as they are, e.g. 1,2,3")
       ->type_name("IDS")
@@ -74,6 +77,22 @@ std::vector<std::string> ReadPromptFile(const std::filesystem::path& path) {
   return prompts;
 }
 
+void CheckOneGiven(std::initializer_list<bool> given, std::string_view flags) {
+  const auto count = std::count(given.begin(), given.end(), true);
+  if (count == 1) return;
+  throw BadInput("exactly one of {} is needed, {} given", flags,
+                 count == 0 ? "none is" : fmt::format("{} are", count));
+}
+
+text::Encoding Encode(const text::Tokenizer& tokenizer, std::string_view text,
+                      bool add_special_tokens, std::string_view source) {
+  try {
+    return tokenizer.EncodeWithTokens(text, add_special_tokens);
+  } catch (const core::Error& error) {
+    throw core::Error(error.kind(), fmt::format("{}: {}", source, error.what()));
+  }
+}
+
 core::Error ChatRefusal(std::string_view instead) {
   return BadInput(
       "--chat is not supported: this version reads no chat templates; write the prompt out and use "
@@ -83,12 +102,9 @@ core::Error ChatRefusal(std::string_view instead) {
 
 Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model_dir,
                     const spec::ModelConfig& config) {
-  const int given = flags.prompt.has_value() + flags.prompt_file.has_value() +
-                    flags.chat.has_value() + flags.token_ids.has_value();
-  if (given != 1)
-    throw BadInput(
-        "exactly one of --prompt, --prompt-file, --chat and --token-ids is needed, {} are given",
-        given);
+  CheckOneGiven({flags.prompt.has_value(), flags.prompt_file.has_value(), flags.chat.has_value(),
+                 flags.token_ids.has_value()},
+                "--prompt, --prompt-file, --chat and --token-ids");
   if (flags.chat) throw ChatRefusal("--prompt, --prompt-file or --token-ids");
   Prompts prompts;
   if (flags.token_ids) {
@@ -107,8 +123,12 @@ Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model
   prompts.texts =
       flags.prompt ? std::vector<std::string>{*flags.prompt} : ReadPromptFile(*flags.prompt_file);
   for (size_t i = 0; i < prompts.texts.size(); ++i) {
-    prompts.ids.push_back(prompts.tokenizer->Encode(prompts.texts[i], /*add_special_tokens=*/true));
-    if (prompts.ids.back().empty()) throw BadInput("prompt {} is empty", i);
+    const std::string source =
+        flags.prompt ? "--prompt" : fmt::format("{}: prompt {}", *flags.prompt_file, i);
+    const auto ids =
+        Encode(*prompts.tokenizer, prompts.texts[i], /*add_special_tokens=*/true, source).ids;
+    if (ids.empty()) throw BadInput("{} is empty", source);
+    prompts.ids.push_back(ids);
   }
   return prompts;
 }

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,13 @@ Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model
 
 // "1,2,3". Throws core::Error naming `flag` for anything that is no id in [0, limit).
 std::vector<int32_t> ParseIds(const std::string& text, const std::string& flag, int64_t limit);
+
+// Throws core::Error unless exactly one is true; `flags` names them all.
+void CheckOneGiven(std::initializer_list<bool> given, std::string_view flags);
+
+// Throws core::Error that begins with `source` when the text cannot be encoded.
+text::Encoding Encode(const text::Tokenizer& tokenizer, std::string_view text,
+                      bool add_special_tokens, std::string_view source);
 
 // What --chat is answered with; `instead` names flags that work.
 core::Error ChatRefusal(std::string_view instead);

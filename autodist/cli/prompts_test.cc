@@ -9,6 +9,7 @@
 
 #include "autodist/arch/registry.h"
 #include "autodist/core/error.h"
+#include "autodist/text/tokenizer_testing.h"
 
 namespace autodist::cli {
 namespace {
@@ -68,11 +69,13 @@ TEST(ParseIdsTest, AreInsideTheVocabulary) {
 TEST(ReadPromptsTest, ExactlyOneSource) {
   const spec::ModelConfig config = arch::ParseConfig(kModel);
   PromptFlags none;
-  EXPECT_THAT(MessageOf([&] { ReadPrompts(none, kModel, config); }), HasSubstr("exactly one of"));
+  EXPECT_EQ(
+      MessageOf([&] { ReadPrompts(none, kModel, config); }),
+      "exactly one of --prompt, --prompt-file, --chat and --token-ids is needed, none is given");
   PromptFlags two;
   two.prompt = "a";
   two.token_ids = "1";
-  EXPECT_THAT(MessageOf([&] { ReadPrompts(two, kModel, config); }), HasSubstr("exactly one of"));
+  EXPECT_THAT(MessageOf([&] { ReadPrompts(two, kModel, config); }), HasSubstr("2 are given"));
   PromptFlags chat;
   chat.chat = "messages.json";
   EXPECT_THAT(MessageOf([&] { ReadPrompts(chat, kModel, config); }),
@@ -89,6 +92,14 @@ TEST(ReadPromptsTest, IdsNeedNoTokenizerAndTextDoes) {
   PromptFlags text;
   text.prompt = "Once";
   EXPECT_THAT(MessageOf([&] { ReadPrompts(text, kModel, config); }), HasSubstr("tokenizer.json"));
+}
+
+TEST(EncodeTest, SaysWhichTextIsNotUtf8) {
+  const text::TokenizerText letters{.model = text::BpeText({"a"}, {})};
+  const auto tokenizer = text::MakeTokenizer(letters);
+  EXPECT_THAT(
+      MessageOf([&] { Encode(*tokenizer, "a\xff", false, "notes.txt: prompt 3"); }),
+      ::testing::AllOf(HasSubstr("notes.txt: prompt 3: "), HasSubstr("not valid UTF-8 at byte 1")));
 }
 
 }  // namespace

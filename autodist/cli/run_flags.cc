@@ -15,6 +15,9 @@ namespace autodist::cli {
 
 using core::BadInput;
 
+// Far above the cores of any host, and far below what a kernel lets one user start.
+constexpr int kMaxThreads = 1024;
+
 void ModelFlag::Add(CLI::App& app) {
   app.add_option("--model,model", model,
                  "Directory, or org/name[@revision] in the HuggingFace cache")
@@ -95,7 +98,8 @@ void RunFlags::AddMeshFlags(CLI::App& app) {
 
 void RunFlags::AddExecutionFlags(CLI::App& app) {
   constexpr const char* kGroup = "Execution";
-  AddInteger(app, "--batch-size", options_.batch_size, "Sequences in flight")->group(kGroup);
+  AddInteger<int64_t>(app, "--batch-size", options_.batch_size, "Sequences in flight", 1)
+      ->group(kGroup);
   AddOptionalInteger<int64_t>(
       app, "--micro-batch-size", micro_batch_size_,
       "Sequences per micro-batch (default: batch size / stages, rounded up)", 1)
@@ -144,12 +148,11 @@ void RunFlags::AddCacheAndOutputFlags(CLI::App& app) {
       ->type_name("DIR")
       ->group("Output");
   AddSwitch(app, "--json", json_, "Print exactly one JSON document")->group("Output");
-  AddSwitch(app, "--quiet", options_.quiet, "No progress lines")->group("Output");
+  AddSwitch(app, "--quiet", quiet_, "No progress lines")->group("Output");
 }
 
 ModelRunnerOptions RunFlags::Options() const {
   ModelRunnerOptions result = options_;
-  result.model_name_or_path = model_.Resolve();
   result.ranks = ranks_.value_or(0);
   result.local_rank = local_rank_.value_or(-1);
   result.world_size = world_size_.value_or(0);
@@ -164,6 +167,8 @@ ModelRunnerOptions RunFlags::Options() const {
   if (!(options_.collective_timeout_s > 0) || !std::isfinite(options_.collective_timeout_s))
     throw BadInput("--collective-timeout is {}, must be more than 0 seconds",
                    options_.collective_timeout_s);
+  if (threads_ && *threads_ > kMaxThreads)
+    throw BadInput("--threads is {}, must be at most {}", *threads_, kMaxThreads);
   if (capture_graph_ && no_capture_graph_)
     throw BadInput("--capture-graph and --no-capture-graph exclude each other");
   if (capture_graph_ || no_capture_graph_) result.capture_graph = capture_graph_;
@@ -173,7 +178,8 @@ ModelRunnerOptions RunFlags::Options() const {
     throw BadInput("--cache-dir is empty, must be a directory");
   result.use_cache = !no_cache_;
   result.cache_dir = cache_dir_.value_or("");
-  result.quiet = options_.quiet || ::isatty(STDERR_FILENO) == 0;
+  result.quiet = quiet_ || ::isatty(STDERR_FILENO) == 0;
+  result.model_name_or_path = model_.Resolve();
   return result;
 }
 

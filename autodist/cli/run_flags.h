@@ -60,6 +60,7 @@ class RunFlags {
   std::optional<std::string> cache_dir_;
   std::string output_dir_;
   bool json_ = false;
+  bool quiet_ = false;
 };
 
 }  // namespace autodist::cli
