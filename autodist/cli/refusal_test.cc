@@ -66,6 +66,7 @@ class RefusalTest : public ::testing::Test {
   }
 
   std::filesystem::path directory_;
+  size_t odd_one_ = 99;  // the rank that is told of one rank more than there are
 
  private:
   std::string ErrorFile(size_t rank) const {
@@ -74,7 +75,7 @@ class RefusalTest : public ::testing::Test {
 
   [[noreturn]] void Exec(const std::vector<std::string>& words, size_t rank, size_t world) {
     ::setenv("RANK", std::to_string(rank).c_str(), 1);
-    ::setenv("WORLD_SIZE", std::to_string(world).c_str(), 1);
+    ::setenv("WORLD_SIZE", std::to_string(world + (rank == odd_one_ ? 1 : 0)).c_str(), 1);
     ::setenv("LOCAL_RANK", std::to_string(rank).c_str(), 1);
     ::setenv("MASTER_PORT", std::to_string(20000 + ::getppid() % 40000).c_str(), 1);
     if (std::freopen(ErrorFile(rank).c_str(), "w", stderr) == nullptr) ::_exit(99);
@@ -107,6 +108,13 @@ TEST_F(RefusalTest, AMeshThatDoesNotFitTheWorld) {
   ExpectOneRefusal(
       RunRanks({"generate", kModel, "--token-ids", "1", "--tp", "3", "--no-cache"}, {{}, {}}),
       "world_size");
+}
+
+TEST_F(RefusalTest, RanksThatDoNotAgreeHowManyTheyAre) {
+  odd_one_ = 1;
+  ExpectOneRefusal(
+      RunRanks({"generate", kModel, "--token-ids", "1", "--tp", "2", "--no-cache"}, {{}, {}}),
+      "rank 0 was started for 2 ranks, rank 1 for 3");
 }
 
 }  // namespace

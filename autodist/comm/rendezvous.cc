@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "autodist/comm/create.h"
 #include "autodist/core/check.h"
 #include "autodist/core/log.h"
 
@@ -48,17 +49,20 @@ struct Answer {
 };
 
 Hello MakeHello(int rank, int ranks) {
-  Hello hello{{}, kProtocol, rank, ranks, static_cast<int32_t>(::getppid()), JobMemory::TotalBytes(ranks)};
+  Hello hello{
+      {}, kProtocol, rank, ranks, static_cast<int32_t>(::getppid()), JobMemory::TotalBytes(ranks)};
   std::memcpy(hello.magic, kMagic, sizeof(kMagic));
   return hello;
 }
 
 Clock::duration TimeLimit(const CommOptions& options) {
-  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.collective_timeout_s));
+  return std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(options.collective_timeout_s));
 }
 
 core::Error SystemError(const char* what) {
-  return core::RuntimeFailure("processes of this host cannot meet: {}: {}", what, std::strerror(errno));
+  return core::RuntimeFailure("processes of this host cannot meet: {}: {}", what,
+                              std::strerror(errno));
 }
 
 struct Address {
@@ -88,7 +92,8 @@ UniqueFd NewSocket() {
 std::optional<pid_t> PeerProcess(int socket) {
   ucred credentials{};
   socklen_t length = sizeof(credentials);
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return std::nullopt;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
+    return std::nullopt;
   if (credentials.uid != ::geteuid()) return std::nullopt;
   return credentials.pid;
 }
@@ -134,7 +139,8 @@ std::optional<Answer> ReceiveAnswer(int socket, UniqueFd& descriptor) {
   message.msg_controllen = sizeof(control);
   ssize_t length = -1;
   // An answer may lie behind a reset: rank 0 refused and closed before it had read our hello.
-  for (int tries = 0; tries < 3 && length < 0; ++tries) length = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  for (int tries = 0; tries < 3 && length < 0; ++tries)
+    length = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
   if (length != static_cast<ssize_t>(sizeof(answer))) return std::nullopt;
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
   if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
@@ -149,8 +155,13 @@ std::optional<Answer> ReceiveAnswer(int socket, UniqueFd& descriptor) {
 // Rank 0's side.
 class Host {
  public:
-  Host(const std::string& job, int ranks, const CommOptions& options, const std::function<void()>& look_around)
-      : job_(job), ranks_(ranks), options_(options), look_around_(look_around), parent_(::getppid()) {}
+  Host(const std::string& job, int ranks, const CommOptions& options,
+       const std::function<void()>& look_around)
+      : job_(job),
+        ranks_(ranks),
+        options_(options),
+        look_around_(look_around),
+        parent_(::getppid()) {}
 
   HostJob Run() {
     const Clock::time_point start = Clock::now();
@@ -162,8 +173,8 @@ class Host {
       look_around_();
       const Clock::duration waited = Clock::now() - start;
       if (waited > limit) {
-        Refuse(core::PeerLost("{} did not appear within {:g} s ({})", MissingText(), options_.collective_timeout_s,
-                              job_));
+        Refuse(core::PeerLost("{} did not appear within {:g} s ({})", MissingText(),
+                              options_.collective_timeout_s, job_));
       }
       if (!told && waited > kPatience) {
         core::Log("waiting for {} ({})", MissingText(), job_);
@@ -185,12 +196,14 @@ class Host {
     const Address address = AddressOf(job_);
     if (::bind(listener_.get(), address.get(), address.length) != 0) {
       if (errno != EADDRINUSE) throw SystemError("bind");
-      // Another rank 0 is there. It hears of this one, too, and refuses; a moment ago it may not have listened yet.
+      // Another rank 0 is there. It hears of this one, too, and refuses; a moment ago it may not
+      // have listened yet.
       for (int tries = 0; tries < 50; ++tries) {
         const UniqueFd rival = NewSocket();
         if (::connect(rival.get(), address.get(), address.length) == 0) {
           const Hello hello = MakeHello(0, ranks_);
-          [[maybe_unused]] const ssize_t sent = ::send(rival.get(), &hello, sizeof(hello), MSG_NOSIGNAL);
+          [[maybe_unused]] const ssize_t sent =
+              ::send(rival.get(), &hello, sizeof(hello), MSG_NOSIGNAL);
           break;
         }
         std::this_thread::sleep_for(milliseconds(10));
@@ -223,25 +236,29 @@ class Host {
 
   void Hear(Caller caller) {
     Hello hello;
-    const ssize_t length = ::recv(caller.socket.get(), &hello, sizeof(hello), MSG_DONTWAIT | MSG_TRUNC);
-    if (length != static_cast<ssize_t>(sizeof(hello)) || std::memcmp(hello.magic, kMagic, sizeof(kMagic)) != 0) {
+    const ssize_t length =
+        ::recv(caller.socket.get(), &hello, sizeof(hello), MSG_DONTWAIT | MSG_TRUNC);
+    if (length != static_cast<ssize_t>(sizeof(hello)) ||
+        std::memcmp(hello.magic, kMagic, sizeof(kMagic)) != 0) {
       return;  // not one of us: dropped
     }
     links_.push_back(MakeLink(hello.rank, caller.pid, std::move(caller.socket)));
     if (hello.protocol != kProtocol) {
-      Refuse(core::BadInput("ranks of different builds: rank 0 speaks protocol {}, rank {} protocol {}", kProtocol,
-                            hello.rank, hello.protocol));
+      Refuse(core::BadInput(
+          "ranks of different builds: rank 0 speaks protocol {}, rank {} protocol {}", kProtocol,
+          hello.rank, hello.protocol));
     }
     if (hello.ranks != ranks_) {
       most_ranks_ = std::clamp(hello.ranks, ranks_, kMaxRanksPerHost);
-      Refuse(core::BadInput("rank 0 was started for {} ranks, rank {} for {} ({})", ranks_, hello.rank, hello.ranks,
-                            job_));
+      Refuse(core::BadInput("rank 0 was started for {} ranks, rank {} for {} ({})", ranks_,
+                            hello.rank, hello.ranks, job_));
     }
     if (hello.memory_bytes != JobMemory::TotalBytes(ranks_)) {
       Refuse(core::BadInput("ranks 0 and {} were started from different builds", hello.rank));
     }
     const auto same = [&](const PeerLink& link) { return link.rank == hello.rank; };
-    if (hello.rank <= 0 || hello.rank >= ranks_ || std::count_if(links_.begin(), links_.end(), same) > 1) {
+    if (hello.rank <= 0 || hello.rank >= ranks_ ||
+        std::count_if(links_.begin(), links_.end(), same) > 1) {
       Refuse(TwiceError(hello.rank));
     }
     common_parent_ = common_parent_ && hello.parent == parent_;
@@ -312,7 +329,8 @@ class Host {
 HostJob Join(const std::string& job, int rank, int ranks, const CommOptions& options,
              const std::function<void()>& look_around) {
   const Clock::time_point start = Clock::now();
-  // A little longer than rank 0 waits: its answer, which names the missing ranks, is the better one.
+  // A little longer than rank 0 waits: its answer, which names the missing ranks, is the better
+  // one.
   const Clock::duration limit = TimeLimit(options) + std::chrono::seconds(1);
   const Address address = AddressOf(job);
   UniqueFd socket = NewSocket();
@@ -320,7 +338,8 @@ HostJob Join(const std::string& job, int rank, int ranks, const CommOptions& opt
     if (errno != ECONNREFUSED && errno != EINTR && errno != EAGAIN) throw SystemError("connect");
     look_around();
     if (Clock::now() - start > limit) {
-      throw core::PeerLost("rank 0 did not appear within {:g} s ({})", options.collective_timeout_s, job);
+      throw core::PeerLost("rank 0 did not appear within {:g} s ({})", options.collective_timeout_s,
+                           job);
     }
     std::this_thread::sleep_for(milliseconds(20));
   }
@@ -332,13 +351,15 @@ HostJob Join(const std::string& job, int rank, int ranks, const CommOptions& opt
   while (!Readable(socket.get(), kLookAround)) {
     look_around();
     if (Clock::now() - start > limit) {
-      throw core::PeerLost("rank 0 did not answer within {:g} s ({})", options.collective_timeout_s, job);
+      throw core::PeerLost("rank 0 did not answer within {:g} s ({})", options.collective_timeout_s,
+                           job);
     }
   }
   UniqueFd file;
   const std::optional<Answer> answer = ReceiveAnswer(socket.get(), file);
   if (!answer) throw core::PeerLost("rank 0 ended before all ranks had met ({})", job);
-  if (answer->refusal != 0) throw core::Error(static_cast<core::ErrorKind>(answer->refusal), answer->text);
+  if (answer->refusal != 0)
+    throw ToldByRank0(static_cast<core::ErrorKind>(answer->refusal), answer->text);
   HostJob result;
   result.memory = JobMemory::MapFile(file.get(), ranks);
   result.common_parent = answer->common_parent != 0;
@@ -349,7 +370,8 @@ HostJob Join(const std::string& job, int rank, int ranks, const CommOptions& opt
 }  // namespace
 
 std::string RendezvousName(const std::string& job) {
-  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a: names are short, and a clash is refused, not believed
+  uint64_t hash =
+      0xcbf29ce484222325u;  // FNV-1a: names are short, and a clash is refused, not believed
   for (const char c : job) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
   return fmt::format("autodist-{}-{:016x}", ::geteuid(), hash);
 }

@@ -30,6 +30,15 @@ core::Error ErrorOf(const std::exception_ptr& exception) {
   }
 }
 
+std::unique_ptr<comm::Communicator> JoinWorld(const comm::LaunchInfo& launch,
+                                              const comm::CommOptions& options) {
+  try {
+    return comm::CreateCommunicator(launch, options);
+  } catch (const comm::ToldByRank0& told) {
+    throw RankError(told, /*report=*/false);
+  }
+}
+
 }  // namespace
 
 Job::Job(const comm::LaunchInfo& launch, const JobOptions& options) : options_(options) {
@@ -46,10 +55,8 @@ Job::Job(const comm::LaunchInfo& launch, const JobOptions& options) : options_(o
                         .pool = {},
                         .stream = {}});
   } else {
-    ranks_.push_back({.index = launch.rank,
-                      .world = comm::CreateCommunicator(launch, options.comm),
-                      .pool = {},
-                      .stream = {}});
+    ranks_.push_back(
+        {.index = launch.rank, .world = JoinWorld(launch, options.comm), .pool = {}, .stream = {}});
   }
   const device::Isa isa = device::DetectIsa();
   for (Rank& rank : ranks_) {
