@@ -118,7 +118,7 @@ TEST_F(RequestTest, Row35SamplingFlags) {
         << flag << " " << value;
   }
   EXPECT_TRUE(Refused(Generate({"--prompt", "ab", "--tp", "0"}), 2, {"tensor_parallel_size is 0"}));
-  EXPECT_TRUE(Refused(Generate({"--prompt", "ab", "--batch-size", "0"}), 2, {"batch size is 0"}));
+  EXPECT_TRUE(Refused(Generate({"--prompt", "ab", "--batch-size", "0"}), 2, {"--batch-size is 0"}));
 }
 
 TEST_F(RequestTest, Row35ABoundedNumberOfStopStrings) {
