@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 #include "autodist/core/check.h"
 #include "autodist/core/error.h"
@@ -17,7 +18,7 @@ namespace {
 constexpr std::chrono::microseconds kSpin{40};
 
 // Returns once `value` differs from `old`.
-void AwaitChange(const std::atomic<int>& value, int old) {
+void AwaitChange(const std::atomic<uint32_t>& value, uint32_t old) {
   const auto deadline = std::chrono::steady_clock::now() + kSpin;
   do {
     for (int i = 0; i < 64; ++i) {
@@ -30,7 +31,7 @@ void AwaitChange(const std::atomic<int>& value, int old) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : offers_(static_cast<size_t>(threads)) {
   AUTODIST_CHECK_GE(threads, 1);
   const int log_rank = core::LogRank();
   workers_.reserve(static_cast<size_t>(threads) - 1);
@@ -51,10 +52,26 @@ ThreadPool::ThreadPool(int threads) {
 
 ThreadPool::~ThreadPool() { Stop(); }
 
-void ThreadPool::Stop() {
-  function_ = nullptr;
-  round_.fetch_add(1, std::memory_order_release);
+void ThreadPool::MakeOffers(Erased function, const void* context) {
+  function_ = function;
+  context_ = context;
+  pending_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
+  uint32_t round = round_.load(std::memory_order_relaxed) + 1;
+  if (round == 0) round = 1;
+  for (size_t worker = 1; worker <= workers_.size(); ++worker) {
+    offers_[worker].round.store(round, std::memory_order_release);
+  }
+  round_.store(round, std::memory_order_release);
   round_.notify_all();
+}
+
+bool ThreadPool::Take(int worker, uint32_t round) {
+  return offers_[static_cast<size_t>(worker)].round.compare_exchange_strong(
+      round, 0, std::memory_order_acq_rel);
+}
+
+void ThreadPool::Stop() {
+  MakeOffers(nullptr, nullptr);
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -68,15 +85,19 @@ void ThreadPool::Invoke(int worker) {
 }
 
 void ThreadPool::RunErased(Erased function, const void* context) {
-  function_ = function;
-  context_ = context;
-  if (!workers_.empty()) {
-    pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-    round_.fetch_add(1, std::memory_order_release);
-    round_.notify_all();
+  if (workers_.empty()) {
+    function(context, 0);
+    return;
   }
+  MakeOffers(function, context);
   Invoke(0);
-  for (int left = pending_.load(std::memory_order_acquire); left != 0;
+  const uint32_t round = round_.load(std::memory_order_relaxed);
+  for (int worker = 1; worker < threads(); ++worker) {
+    if (!Take(worker, round)) continue;
+    Invoke(worker);
+    pending_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  for (uint32_t left = pending_.load(std::memory_order_acquire); left != 0;
        left = pending_.load(std::memory_order_acquire)) {
     AwaitChange(pending_, left);
   }
@@ -84,9 +105,10 @@ void ThreadPool::RunErased(Erased function, const void* context) {
 }
 
 void ThreadPool::WorkerLoop(int worker) {
-  for (int seen = 0;;) {
+  for (uint32_t seen = 0;;) {
     AwaitChange(round_, seen);
-    ++seen;  // the caller raises round_ once per round and waits for all, so no round is skipped
+    seen = round_.load(std::memory_order_acquire);
+    if (!Take(worker, seen)) continue;  // the caller was quicker
     if (function_ == nullptr) return;
     Invoke(worker);
     if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();

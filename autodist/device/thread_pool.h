@@ -1,8 +1,9 @@
 // The threads of one rank.
 //
 // The thread that calls Run() is worker 0; a pool of n threads owns n - 1 more. Idle workers spin
-// for some tens of microseconds (kernels follow each other closely) and then sleep, so more threads
-// than cores works, only slower.
+// for some tens of microseconds (kernels follow each other closely) and then sleep. The caller does
+// the share of a worker that has not come by the time its own is done, so a busy machine or more
+// threads than cores cost little: nobody waits for a thread that does not run.
 #ifndef AUTODIST_DEVICE_THREAD_POOL_H_
 #define AUTODIST_DEVICE_THREAD_POOL_H_
 
@@ -29,9 +30,10 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls function(worker) once on each of the workers [0, threads()) and returns when all have
-  // returned; what they wrote is then visible here. If any throws, one of the exceptions is
-  // rethrown after all have ended.
+  // Calls function(worker) once for each of the workers [0, threads()) and returns when all have
+  // returned; what they wrote is then visible here. function(0) runs on this thread, the others on
+  // their worker's thread or on this one, at any time: they must not wait for each other. If any
+  // throws, one of the exceptions is rethrown after all have ended.
   template <typename Function>
   void Run(const Function& function) {
     RunErased(
@@ -59,17 +61,26 @@ class ThreadPool {
 
   void RunErased(Erased function, const void* context);
   void WorkerLoop(int worker);
+  void MakeOffers(Erased function, const void* context);
+  bool Take(int worker, uint32_t round);
   void Invoke(int worker);
   void Stop();
 
-  // The caller publishes function_ and context_ by raising round_; workers report by lowering
-  // pending_.
+  // What a worker may take: the number of the round, or 0 when it or the caller has taken it.
+  struct alignas(64) Offer {
+    std::atomic<uint32_t> round{0};
+  };
+
+  // The caller publishes function_ and context_ by making offers; who takes one lowers pending_
+  // when it is done. A worker reads the two only after it has taken an offer, and the caller
+  // changes them only when all are taken and done.
   Erased function_ = nullptr;
   const void* context_ = nullptr;
   std::mutex failure_mutex_;
   std::exception_ptr failure_;
-  alignas(64) std::atomic<int> round_{0};
-  alignas(64) std::atomic<int> pending_{0};
+  std::vector<Offer> offers_;                   // one of each worker; [0] is not used
+  alignas(64) std::atomic<uint32_t> round_{0};  // raised to wake the workers
+  alignas(64) std::atomic<uint32_t> pending_{0};
   std::vector<std::thread> workers_;
 };
 

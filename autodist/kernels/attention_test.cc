@@ -1,5 +1,7 @@
 #include "autodist/kernels/attention.h"
 
+#include <cmath>
+#include <limits>
 #include <memory>
 
 #include "autodist/kernels/reference/reference.h"
@@ -193,6 +195,31 @@ TEST_P(AttentionTest, SequencesOfABatchDoNotMeet) {
   for (const int64_t row : {30, 34, 40, 59}) {
     EXPECT_EQ(out.Row(row),
               std::vector<double>(before.begin() + row * 16, before.begin() + (row + 1) * 16));
+  }
+}
+
+// A broken weight must show in the result: a key that is not a number spoils the rows that see it,
+// and only those.
+TEST_P(AttentionTest, NotANumberStaysOne) {
+  const KvPageLayout layout{DType::kF32, 1, 64, 8};
+  const Problem problem(layout, {0}, 100, 30);
+  const std::vector<double> expected = problem.Expected();
+  constexpr int64_t kBroken = 40;
+  problem.k.view().row<float>(kBroken)[3] = std::numeric_limits<float>::quiet_NaN();
+  const Cache cache(layout, 100);
+  const KvSequence sequence = cache.Sequence(0, 100, 0);
+  KvWrite(stream_, problem.k.view(), problem.v.view(), {&sequence, 1}, layout);
+  const TestMatrix out(DType::kF32, 100, 8);
+  Attention(stream_, problem.q.view(), {&sequence, 1}, layout, problem.options(), out.view());
+  for (int64_t row = 0; row < 100; ++row) {
+    const bool sees_it = row >= kBroken && row < kBroken + 30;
+    for (int64_t i = 0; i < 8; ++i) {
+      if (sees_it) {
+        EXPECT_TRUE(std::isnan(out.at(row, i))) << row;
+      } else {
+        EXPECT_NEAR(out.at(row, i), expected[static_cast<size_t>(row * 8 + i)], kTolerance) << row;
+      }
+    }
   }
 }
 

@@ -63,6 +63,10 @@ inline void SoftmaxTile(float* scores, int64_t first, int64_t last, int64_t widt
     largest = Max(largest, score);
   }
   const float new_max = MaxLane(largest);
+  if (new_max == -__builtin_inff()) {  // the row sees none of the tile, nor anything before it
+    for (int64_t i = 0; i < width; i += kLanes) Store(Zero(), scores + i);
+    return;
+  }
   const Vec shift = Broadcast(new_max);
   Vec total = Zero();
   for (int64_t i = 0; i < width; i += kLanes) {

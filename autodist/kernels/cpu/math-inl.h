@@ -32,10 +32,10 @@ inline void ForEachVector(int64_t n, const Body& body) {
   if (i < n) body(i, PartOfVector{n - i});
 }
 
-// e^x, relative error below 2^-22; 0 below -87.3, at most 2^127 * 1.7. x = k ln 2 + r with |r| <=
-// ln(2) / 2, and seven terms of the series of e^r.
+// e^x, relative error below 2^-22; 0 below -87.3, at most 2^127 * 1.7; NaN stays NaN. x = k ln 2 +
+// r with |r| <= ln(2) / 2, and seven terms of the series of e^r.
 inline Vec Exp(Vec x) {
-  const Vec clamped = Min(Max(x, Broadcast(-87.33654f)), Broadcast(88.37626f));
+  const Vec clamped = Min(Broadcast(88.37626f), Max(Broadcast(-87.33654f), x));
   const Vec k = Round(clamped * Broadcast(1.44269504f));
   // ln 2 in two parts: the first has few enough bits that k times it is exact.
   const Vec r = Fma(k, Broadcast(2.12194440e-4f), Fma(k, Broadcast(-0.693359375f), clamped));

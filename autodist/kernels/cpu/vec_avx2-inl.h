@@ -54,7 +54,7 @@ inline void StoreN(Vec v, T* p, int64_t n) {
 
 inline Vec Fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }  // a * b + c
 inline Vec Max(Vec a, Vec b) { return _mm256_max_ps(a, b); }              // b where either is NaN
-inline Vec Min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
+inline Vec Min(Vec a, Vec b) { return _mm256_min_ps(a, b); }              // b where either is NaN
 inline Vec Abs(Vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 inline Vec Round(Vec a) {
   return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

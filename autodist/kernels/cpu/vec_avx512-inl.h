@@ -59,7 +59,7 @@ inline void StoreN(Vec v, core::Float16* p, int64_t n) {
 
 inline Vec Fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }  // a * b + c
 inline Vec Max(Vec a, Vec b) { return _mm512_max_ps(a, b); }              // b where either is NaN
-inline Vec Min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
+inline Vec Min(Vec a, Vec b) { return _mm512_min_ps(a, b); }              // b where either is NaN
 inline Vec Abs(Vec a) { return _mm512_abs_ps(a); }
 inline Vec Round(Vec a) {
   return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
