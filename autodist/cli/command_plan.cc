@@ -32,7 +32,9 @@ class PlanCommand final : public Command {
 };
 
 int PlanCommand::Run() {
-  const runtime::PlannedModel planned = runtime::PlanModel(run_.Options());
+  const ModelRunnerOptions options = run_.Options();
+  const runtime::PlannedModel planned = runtime::PlanModel(options);
+  if (runtime::LaunchOf(options).rank != 0) return 0;  // one process of a launched job prints
   const core::Json document = spec::ToJson(planned.plan);
   Print(run_.json() ? core::DumpJson(document, 2) + "\n"
                     : planner::Explain(planned.model.config, planned.plan));

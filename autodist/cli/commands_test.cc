@@ -156,6 +156,7 @@ TEST(RefusalTest, ValuesOutOfRange) {
 TEST(RefusalTest, FlagsThatExcludeEachOther) {
   EXPECT_THAT(Refusal("generate", {"--stream", "--no-stream"}), HasSubstr("exclude each other"));
   EXPECT_THAT(Refusal("generate", {"--stream", "--json"}), HasSubstr("exclude each other"));
+  EXPECT_THAT(Refusal("plan", {"--ranks", "2", "--pp", "2"}), HasSubstr("stands instead of"));
   EXPECT_THAT(Refusal("logits", {}), HasSubstr("--output FILE.npy is needed"));
   EXPECT_THAT(Refusal("tokenize", {"--text", "a", "--decode", "1"}), HasSubstr("exactly one of"));
   EXPECT_THAT(Refusal("tokenize", {}), HasSubstr("exactly one of"));

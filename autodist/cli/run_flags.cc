@@ -154,6 +154,12 @@ void RunFlags::AddCacheAndOutputFlags(CLI::App& app) {
 ModelRunnerOptions RunFlags::Options() const {
   ModelRunnerOptions result = options_;
   result.ranks = ranks_.value_or(0);
+  if (ranks_ && (options_.tensor_parallel_size != 1 || options_.pipeline_parallel_size != 1 ||
+                 options_.data_parallel_size != 1))
+    throw BadInput(
+        "--ranks {} stands instead of --tp {}, --pp {} and --dp {}: the planner chooses them",
+        *ranks_, options_.tensor_parallel_size, options_.pipeline_parallel_size,
+        options_.data_parallel_size);
   result.local_rank = local_rank_.value_or(-1);
   result.world_size = world_size_.value_or(0);
   result.threads = threads_.value_or(0);

@@ -84,7 +84,7 @@ class ModelRunner {
   const spec::ModelConfig& config() const;
   const spec::ParallelPlan& plan() const;
   const std::vector<int32_t>& eos_ids() const;      // of the model's files
-  const std::vector<std::string>& remarks() const;  // what was noticed about the checkpoint
+  const std::vector<std::string>& remarks() const;  // about the checkpoint and this host
   const LoadReport& load_report() const;
   int threads_per_rank() const;
   bool holds_rank0() const;  // results are printed by the process that does

@@ -25,8 +25,8 @@ namespace {
 
 using core::BadInput;
 
-// The longest time that ranks which have loaded wait for one that has not: a slow disk, another job that builds the
-// shard.
+// The longest time that ranks which have loaded wait for one that has not: a slow disk, another job
+// that builds the shard.
 constexpr double kLoadLimitS = 3600;
 constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
 
@@ -59,14 +59,6 @@ planner::PlanRequest RequestOf(const RunOptions& options, const spec::ModelConfi
           .max_model_len = options.max_model_len};
 }
 
-comm::LaunchInfo LaunchOf(const RunOptions& options) {
-  if (options.in_process) return {};
-  comm::LaunchFlags flags;
-  if (options.local_rank >= 0) flags.local_rank = options.local_rank;
-  if (options.world_size > 0) flags.world_size = options.world_size;
-  return comm::DetectLaunch([](const char* name) { return std::getenv(name); }, flags);
-}
-
 // Without --rank-memory, the ranks of this host share what it has.
 spec::Cluster ClusterOf(const RunOptions& options, const planner::PlanRequest& request,
                         int local_ranks) {
@@ -91,6 +83,14 @@ std::string HeaderHash(const PlannedModel& planned) {
 
 }  // namespace
 
+comm::LaunchInfo LaunchOf(const RunOptions& options) {
+  if (options.in_process) return {};
+  comm::LaunchFlags flags;
+  if (options.local_rank >= 0) flags.local_rank = options.local_rank;
+  if (options.world_size > 0) flags.world_size = options.world_size;
+  return comm::DetectLaunch([](const char* name) { return std::getenv(name); }, flags);
+}
+
 // Processes of one job refuse together: each joins the others first, then all compare what they
 // would do.
 LoadedModel::LoadedModel(const RunOptions& options) {
@@ -112,7 +112,18 @@ LoadedModel::LoadedModel(const RunOptions& options) {
                      {"the checkpoint (hash of config.json and headers)", HeaderHash(planned_)},
                      {"the placement", PlacementText(planned_.plan)}});
   }
+  NoteSharedCores(alone ? planned_.plan.mesh.world() : launch.local_world_size);
   Load(options);
+}
+
+void LoadedModel::NoteSharedCores(int local_ranks) {
+  const int threads = job_->threads_per_rank();
+  const int cores = device::UsableCores();
+  if (local_ranks * threads <= cores) return;
+  planned_.model.remarks.push_back(fmt::format(
+      "{} rank{} of {} thread{} share{} {} usable core{} of this host: that costs speed",
+      local_ranks, local_ranks == 1 ? "" : "s", threads, threads == 1 ? "" : "s",
+      local_ranks == 1 ? "s" : "", cores, cores == 1 ? "" : "s"));
 }
 
 void LoadedModel::StartJob(const comm::LaunchInfo& launch, int world_size,
@@ -200,8 +211,7 @@ LoadedShard LoadedModel::LoadRank(Rank& rank, const checkpoint::WeightReader& re
     if (shard) return *std::move(shard);
     core::Log("the cached shard holds other tensors than the plan; reading the checkpoint");
   }
-  LoadedShard shard =
-      LoadedShard::Pack(*rank.stream, planned_.plan, rank.index, reader, on_blob);
+  LoadedShard shard = LoadedShard::Pack(*rank.stream, planned_.plan, rank.index, reader, on_blob);
   if (access.writer) shard.Store(*access.writer);
   return shard;
 }

@@ -35,6 +35,9 @@ struct PlannedModel {
 // host's memory; 0: all of the mesh. Throws core::Error.
 PlannedModel PlanModel(const RunOptions& options, int local_ranks = 0);
 
+// How this process was started, as far as the options leave that to a launcher. Throws core::Error.
+comm::LaunchInfo LaunchOf(const RunOptions& options);
+
 // The plan, the ranks of this process, and their weights. Thread-compatible.
 class LoadedModel {
  public:
@@ -46,6 +49,7 @@ class LoadedModel {
   const std::filesystem::path& directory() const { return planned_.directory; }
   const spec::ModelConfig& config() const { return planned_.model.config; }
   const spec::GenerationDefaults& defaults() const { return defaults_; }
+  // What was noticed about the checkpoint and this host.
   const std::vector<std::string>& remarks() const { return planned_.model.remarks; }
   const spec::ParallelPlan& plan() const { return planned_.plan; }
   Job& job() { return *job_; }
@@ -55,6 +59,7 @@ class LoadedModel {
 
  private:
   void StartJob(const comm::LaunchInfo& launch, int world_size, const RunOptions& options);
+  void NoteSharedCores(int local_ranks);
   void Prepare(const RunOptions& options, const comm::LaunchInfo& launch);
   checkpoint::ShardKey CacheKey() const;
   void Load(const RunOptions& options);
