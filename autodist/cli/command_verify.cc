@@ -42,7 +42,7 @@ class VerifyCommand final : public Command {
  private:
   measure::VerifiedRun RunOneRank(const std::string& dtype,
                                   const std::vector<int32_t>& output) const;
-  void ExplainByWeights(const core::Error& error, const spec::ParallelPlan& plan) const;
+  void ExplainByWeights(const runtime::RankError& error, const spec::ParallelPlan& plan) const;
 
   RunFlags run_;
   PromptFlags prompt_;
@@ -105,7 +105,7 @@ void VerifyCommand::Prepare() {
 
 // A run that fails because no token can be chosen: names the weights that are the reason, if they
 // are.
-void VerifyCommand::ExplainByWeights(const core::Error& error,
+void VerifyCommand::ExplainByWeights(const runtime::RankError& error,
                                      const spec::ParallelPlan& plan) const {
   std::vector<std::string> tensors;
   for (const measure::NonFiniteWeights& tensor :
@@ -114,7 +114,7 @@ void VerifyCommand::ExplainByWeights(const core::Error& error,
   if (tensors.empty()) return;
   const core::Error explained(error.kind(), fmt::format("{}; weights that are NaN or infinite: {}",
                                                         error.what(), fmt::join(tensors, ", ")));
-  throw runtime::RankError(explained, /*report=*/true);
+  throw runtime::RankError(explained, error);
 }
 
 measure::VerifiedRun VerifyCommand::RunOneRank(const std::string& dtype,

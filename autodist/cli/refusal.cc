@@ -39,7 +39,7 @@ std::optional<int> NumberAfter(std::string_view flag, const std::vector<std::str
 }  // namespace
 
 void RefuseTogether(const core::Error& error, const std::vector<std::string>& arguments) {
-  std::unique_ptr<comm::Communicator> world;
+  std::shared_ptr<comm::Communicator> world;
   try {
     const comm::LaunchInfo launch =
         comm::DetectLaunch([](const char* name) { return std::getenv(name); },
@@ -54,7 +54,7 @@ void RefuseTogether(const core::Error& error, const std::vector<std::string>& ar
   try {
     comm::AgreeOnError(*world, error);
   } catch (const core::Error& agreed) {
-    throw runtime::RankError(agreed, world->ClaimReport());
+    throw runtime::RankError(agreed, world);
   }
   throw error;  // not reached: this rank brought an error
 }

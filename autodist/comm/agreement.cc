@@ -32,9 +32,11 @@ std::string Shown(const std::string& text) {
 
 void AgreeOnError(Communicator& comm, const std::optional<core::Error>& error) {
   const std::vector<int32_t> codes = GatherNumbers(comm, error ? error->exit_code() : 0);
-  const auto first = std::find_if(codes.begin(), codes.end(), [](int32_t code) { return code != 0; });
+  const auto first =
+      std::find_if(codes.begin(), codes.end(), [](int32_t code) { return code != 0; });
   if (first == codes.end()) return;
-  const std::string text = BroadcastText(comm, error ? error->what() : "", static_cast<int>(first - codes.begin()));
+  const std::string text =
+      BroadcastText(comm, error ? error->what() : "", static_cast<int>(first - codes.begin()));
   throw core::Error(static_cast<core::ErrorKind>(*first), text);
 }
 
@@ -46,8 +48,8 @@ void CheckSame(Communicator& comm, std::string_view label, std::string_view valu
   if (first == differs.end()) return;
   const auto rank = static_cast<int>(first - differs.begin());
   const std::string other = BroadcastText(comm, own, rank);
-  throw core::BadInput("{} differs between ranks: rank 0 has {}, rank {} has {}", label, Shown(wanted), rank,
-                       Shown(other));
+  throw core::BadInput("{} differs between ranks: rank 0 has {}, rank {} has {}", label,
+                       Shown(wanted), rank, Shown(other));
 }
 
 }  // namespace autodist::comm

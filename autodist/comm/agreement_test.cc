@@ -25,9 +25,11 @@ TEST(AgreementTest, EveryRankThrowsTheErrorOfTheLowestRank) {
 TEST(AgreementTest, ADifferenceIsRefusedEverywhereWithBothValues) {
   RunOnThreads(3, [](Communicator& comm) {
     CheckSame(comm, "version", "1.2");
-    const core::Error error = ErrorOf([&] { CheckSame(comm, "model hash", comm.rank() == 1 ? "beef" : "f00d1"); });
+    const core::Error error =
+        ErrorOf([&] { CheckSame(comm, "model hash", comm.rank() == 1 ? "beef" : "f00d1"); });
     EXPECT_EQ(error.kind(), core::ErrorKind::kBadInput);
-    EXPECT_STREQ(error.what(), "model hash differs between ranks: rank 0 has f00d1, rank 1 has beef");
+    EXPECT_STREQ(error.what(),
+                 "model hash differs between ranks: rank 0 has f00d1, rank 1 has beef");
   });
 }
 

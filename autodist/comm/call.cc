@@ -7,8 +7,8 @@
 namespace autodist::comm {
 
 uint64_t Call::Code() const {
-  return static_cast<uint64_t>(kind) | static_cast<uint64_t>(dtype) << 8 | static_cast<uint64_t>(op) << 16 |
-         static_cast<uint64_t>(static_cast<uint16_t>(root)) << 32;
+  return static_cast<uint64_t>(kind) | static_cast<uint64_t>(dtype) << 8 |
+         static_cast<uint64_t>(op) << 16 | static_cast<uint64_t>(static_cast<uint16_t>(root)) << 32;
 }
 
 Call Call::FromCode(uint64_t code, int64_t elements) {

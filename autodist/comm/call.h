@@ -1,5 +1,5 @@
-// What a rank asks of its group: recorded with every collective, so that a time-out can say who is missing where and
-// a mismatch can name both sides.
+// What a rank asks of its group: recorded with every collective, so that a time-out can say who is
+// missing where and a mismatch can name both sides.
 #ifndef AUTODIST_COMM_CALL_H_
 #define AUTODIST_COMM_CALL_H_
 
@@ -11,7 +11,15 @@
 
 namespace autodist::comm {
 
-enum class CallKind : uint8_t { kAllReduce, kAllGather, kReduceScatter, kBroadcast, kAllToAll, kBarrier, kMessage };
+enum class CallKind : uint8_t {
+  kAllReduce,
+  kAllGather,
+  kReduceScatter,
+  kBroadcast,
+  kAllToAll,
+  kBarrier,
+  kMessage
+};
 
 struct Call {
   CallKind kind = CallKind::kBarrier;

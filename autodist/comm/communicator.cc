@@ -107,7 +107,8 @@ void Communicator::Barrier(std::optional<double> limit_s) {
 }
 
 std::unique_ptr<Communicator> Communicator::Split(int color, int key, std::string_view name) {
-  return DoSplit(color, key, name.empty() ? fmt::format("{}.{}", this->name(), color) : std::string(name));
+  return DoSplit(color, key,
+                 name.empty() ? fmt::format("{}.{}", this->name(), color) : std::string(name));
 }
 
 }  // namespace autodist::comm

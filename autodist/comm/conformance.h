@@ -1,6 +1,7 @@
-// The suite that every communicator backend passes: it is the contract of communicator.h as tests. Included by one test
-// source per backend, which instantiates it:
-//   INSTANTIATE_TEST_SUITE_P(Threads, ConformanceTest, testing::Values(Backend{"threads", 2, &RunThreads}, ...), Name);
+// The suite that every communicator backend passes: it is the contract of communicator.h as tests.
+// Included by one test source per backend, which instantiates it:
+//   INSTANTIATE_TEST_SUITE_P(Threads, ConformanceTest, testing::Values(Backend{"threads", 2,
+//   &RunThreads}, ...), Name);
 #ifndef AUTODIST_COMM_CONFORMANCE_H_
 #define AUTODIST_COMM_CONFORMANCE_H_
 
@@ -31,19 +32,23 @@ using RankBody = std::function<void(std::unique_ptr<Communicator>& comm)>;
 struct Backend {
   std::string name;
   int ranks = 0;
-  // Runs the body on every rank of a fresh job; a failed expectation of any rank is a failure of the test.
+  // Runs the body on every rank of a fresh job; a failed expectation of any rank is a failure of
+  // the test.
   std::function<void(int ranks, const CommOptions& options, const RankBody& body)> run;
   // False where Abort() ends the processes instead of waking their waits (MPI between hosts).
   bool wakes_on_abort = true;
 };
 
-inline void PrintTo(const Backend& backend, std::ostream* out) { *out << backend.name << backend.ranks; }
+inline void PrintTo(const Backend& backend, std::ostream* out) {
+  *out << backend.name << backend.ranks;
+}
 
 inline std::string BackendName(const testing::TestParamInfo<Backend>& info) {
   return info.param.name + std::to_string(info.param.ranks);
 }
 
-inline constexpr DType kAllDTypes[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kI32, DType::kI64, DType::kU8};
+inline constexpr DType kAllDTypes[] = {DType::kF32, DType::kBF16, DType::kF16,
+                                       DType::kI32, DType::kI64,  DType::kU8};
 // Nothing, one, odd, around the sizes of chunks and slots, several MiB.
 inline constexpr int64_t kCounts[] = {0, 1, 3, 67, 1000, 8192, 8193, 70001};
 inline constexpr int64_t kManyCount = 1'300'003;
@@ -51,7 +56,9 @@ inline constexpr int64_t kManyCount = 1'300'003;
 // A tensor that owns its bytes, one row.
 struct Tensor {
   Tensor(DType type, int64_t elements)
-      : dtype(type), count(elements), bytes(static_cast<size_t>(elements) * core::SizeOf(type) + 1, std::byte{0xa5}) {}
+      : dtype(type),
+        count(elements),
+        bytes(static_cast<size_t>(elements) * core::SizeOf(type) + 1, std::byte{0xa5}) {}
   core::TensorView view() { return {bytes.data(), dtype, 1, count}; }
   // Elements [first, first + n).
   core::TensorView part(int64_t first, int64_t n) { return view().Cols(first, n); }
@@ -61,9 +68,11 @@ struct Tensor {
   std::vector<std::byte> bytes;  // and one more, which nobody may touch
 };
 
-// Element `index` of what `rank` gives: signed, with many exponents, so that the order of a sum shows in its bits.
+// Element `index` of what `rank` gives: signed, with many exponents, so that the order of a sum
+// shows in its bits.
 inline float InputValue(int rank, int64_t index) {
-  uint64_t x = static_cast<uint64_t>(index) * 0x9e3779b97f4a7c15u + static_cast<uint64_t>(rank + 1) * 0xd1b54a32d192ed03u;
+  uint64_t x = static_cast<uint64_t>(index) * 0x9e3779b97f4a7c15u +
+               static_cast<uint64_t>(rank + 1) * 0xd1b54a32d192ed03u;
   x = (x ^ (x >> 29)) * 0xbf58476d1ce4e5b9u;
   const int exponent = static_cast<int>(x >> 60) - 8;
   return std::ldexp(static_cast<float>(static_cast<int32_t>(x >> 20)) * 0x1p-31f, exponent);
@@ -124,10 +133,12 @@ inline Tensor Reference(DType dtype, int64_t count, int ranks, ReduceOp op, int6
       fold(float{}, same, same);
       break;
     case DType::kF16:
-      fold(core::Float16{}, [](core::Float16 x) { return core::ToFloat(x); }, core::ToFloat16);
+      fold(
+          core::Float16{}, [](core::Float16 x) { return core::ToFloat(x); }, core::ToFloat16);
       break;
     case DType::kBF16:
-      fold(core::BFloat16{}, [](core::BFloat16 x) { return core::ToFloat(x); }, core::ToBFloat16);
+      fold(
+          core::BFloat16{}, [](core::BFloat16 x) { return core::ToFloat(x); }, core::ToBFloat16);
       break;
     case DType::kI32:
       fold(int32_t{}, same, same);
@@ -145,16 +156,19 @@ inline Tensor Reference(DType dtype, int64_t count, int ranks, ReduceOp op, int6
 // Equal bits, and nothing written behind the end.
 inline testing::AssertionResult SameBits(const Tensor& got, const Tensor& want) {
   if (got.bytes == want.bytes) return testing::AssertionSuccess();
-  const auto differing = std::mismatch(got.bytes.begin(), got.bytes.end(), want.bytes.begin(), want.bytes.end());
-  return testing::AssertionFailure() << core::NameOf(got.dtype) << " x " << got.count << " differs from byte "
-                                     << differing.first - got.bytes.begin();
+  const auto differing =
+      std::mismatch(got.bytes.begin(), got.bytes.end(), want.bytes.begin(), want.bytes.end());
+  return testing::AssertionFailure()
+         << core::NameOf(got.dtype) << " x " << got.count << " differs from byte "
+         << differing.first - got.bytes.begin();
 }
 
 class ConformanceTest : public testing::TestWithParam<Backend> {
  protected:
   int ranks() const { return GetParam().ranks; }
   void Run(const std::function<void(Communicator&)>& body) const {
-    GetParam().run(ranks(), CommOptions(), [&](std::unique_ptr<Communicator>& comm) { body(*comm); });
+    GetParam().run(ranks(), CommOptions(),
+                   [&](std::unique_ptr<Communicator>& comm) { body(*comm); });
   }
   void RunWithTimeout(double seconds, const RankBody& body) const {
     GetParam().run(ranks(), CommOptions{.collective_timeout_s = seconds}, body);
@@ -200,12 +214,15 @@ TEST_P(ConformanceTest, AllGatherPutsThePartsInRankOrder) {
         comm.AllGather(part.view(), whole.view()).Wait();
         Tensor in_place(dtype, count * comm.size());
         if (count != 0) {
-          std::memcpy(in_place.part(comm.rank() * count, count).data(), part.view().data(), part.view().bytes());
+          std::memcpy(in_place.part(comm.rank() * count, count).data(), part.view().data(),
+                      part.view().bytes());
         }
         comm.AllGather(in_place.part(comm.rank() * count, count), in_place.view()).Wait();
         for (int peer = 0; peer < comm.size(); ++peer) {
           const Tensor want = Input(dtype, count, peer);
-          EXPECT_EQ(std::memcmp(whole.part(peer * count, count).data(), want.bytes.data(), part.view().bytes()), 0);
+          EXPECT_EQ(std::memcmp(whole.part(peer * count, count).data(), want.bytes.data(),
+                                part.view().bytes()),
+                    0);
         }
         EXPECT_TRUE(SameBits(in_place, whole));
       }
@@ -220,10 +237,12 @@ TEST_P(ConformanceTest, ReduceScatterGivesEachRankItsPartOfTheSum) {
         Tensor whole = Input(dtype, count * comm.size(), comm.rank());
         Tensor part(dtype, count);
         comm.ReduceScatter(whole.view(), part.view(), ReduceOp::kSum).Wait();
-        EXPECT_TRUE(SameBits(part, Reference(dtype, count, comm.size(), ReduceOp::kSum, comm.rank() * count)));
+        EXPECT_TRUE(SameBits(
+            part, Reference(dtype, count, comm.size(), ReduceOp::kSum, comm.rank() * count)));
         // Into its own place.
         comm.ReduceScatter(whole.view(), whole.part(comm.rank() * count, count)).Wait();
-        EXPECT_EQ(std::memcmp(whole.part(comm.rank() * count, count).data(), part.bytes.data(), part.view().bytes()),
+        EXPECT_EQ(std::memcmp(whole.part(comm.rank() * count, count).data(), part.bytes.data(),
+                              part.view().bytes()),
                   0);
       }
     }
@@ -251,14 +270,17 @@ TEST_P(ConformanceTest, AllToAllExchangesEveryPairOfParts) {
         comm.AllToAll(in.view(), out.view()).Wait();
         for (int peer = 0; peer < comm.size(); ++peer) {
           const Tensor want = Input(dtype, count, peer, comm.rank() * count);
-          EXPECT_EQ(std::memcmp(out.part(peer * count, count).data(), want.bytes.data(), want.bytes.size() - 1), 0);
+          EXPECT_EQ(std::memcmp(out.part(peer * count, count).data(), want.bytes.data(),
+                                want.bytes.size() - 1),
+                    0);
         }
       }
     }
   });
 }
 
-// Every rank sends around the ring before it receives, and waits for its receives in the reverse order.
+// Every rank sends around the ring before it receives, and waits for its receives in the reverse
+// order.
 TEST_P(ConformanceTest, SeveralMessagesTravelAroundTheRing) {
   Run([](Communicator& comm) {
     const int next = (comm.rank() + 1) % comm.size();
@@ -288,7 +310,8 @@ TEST_P(ConformanceTest, SendsDoNotWaitForTheReceiver) {
     constexpr int kMessages = 40;
     const int last = comm.size() - 1;
     if (comm.rank() == 0) {
-      for (int i = 0; i < kMessages; ++i) comm.Send(Input(DType::kBF16, 100'003, i).view(), last).Wait();
+      for (int i = 0; i < kMessages; ++i)
+        comm.Send(Input(DType::kBF16, 100'003, i).view(), last).Wait();
     }
     comm.Barrier();
     if (comm.rank() == last) {
@@ -341,7 +364,8 @@ TEST_P(ConformanceTest, SplitOrdersByKeyAndLeavesOutNegativeColors) {
   });
 }
 
-// Thousands of rounds with ranks of uneven speed: what one rank still reads, no other may overwrite.
+// Thousands of rounds with ranks of uneven speed: what one rank still reads, no other may
+// overwrite.
 TEST_P(ConformanceTest, FastRanksDoNotOvertakeSlowOnes) {
   Run([](Communicator& comm) {
     int64_t wrong = 0;
@@ -401,8 +425,10 @@ TEST_P(ConformanceTest, TimeoutNamesTheRankThatDidNotEnter) {
     std::string waiting = "rank 0";
     for (int peer = 1; peer < last; ++peer) waiting += ", " + std::to_string(peer);
     if (last > 1) waiting.replace(0, 4, "ranks");
-    EXPECT_EQ(error.what(), fmt::format("rank {} has not entered all_reduce #2 (group world, 12 bytes); {} waited 0.5 s",
-                                        last, waiting));
+    EXPECT_EQ(error.what(),
+              fmt::format(
+                  "rank {} has not entered all_reduce #2 (group world, 12 bytes); {} waited 0.5 s",
+                  last, waiting));
   });
 }
 
@@ -424,7 +450,9 @@ TEST_P(ConformanceTest, ABarrierMayHaveLessPatienceThanTheTimeout) {
     }
     const core::Error error = ErrorOf([&] { comm->Barrier(0.2); });
     EXPECT_EQ(error.kind(), core::ErrorKind::kPeerLost);
-    EXPECT_THAT(error.what(), testing::HasSubstr("rank 0 has not entered barrier #1 (group world, 0 bytes); rank"));
+    EXPECT_THAT(
+        error.what(),
+        testing::HasSubstr("rank 0 has not entered barrier #1 (group world, 0 bytes); rank"));
     EXPECT_THAT(error.what(), testing::HasSubstr(" waited 0.2 s"));
   });
 }
@@ -453,8 +481,10 @@ TEST_P(ConformanceTest, MismatchedCallsNameBothSides) {
       group->AllReduce(data.view()).Wait();
     });
     EXPECT_EQ(error.kind(), core::ErrorKind::kRuntime);
-    EXPECT_THAT(error.what(), testing::HasSubstr("collective #2 of group tp0 differs: rank 0 called all_reduce(12 x "
-                                                 "float32, sum), rank "));
+    EXPECT_THAT(
+        error.what(),
+        testing::HasSubstr("collective #2 of group tp0 differs: rank 0 called all_reduce(12 x "
+                           "float32, sum), rank "));
     EXPECT_THAT(error.what(), testing::HasSubstr("called all_reduce(12 x bfloat16, sum)"));
   });
 }
@@ -469,7 +499,8 @@ TEST_P(ConformanceTest, MismatchedMessagesNameBothSides) {
       comm.Receive(data.view(), comm.rank() == 0 ? 1 : 0).Wait();
     });
     EXPECT_STREQ(error.what(),
-                 "message #1 of group world differs: rank 0 sent message(5 x int32), rank 1 asked for message(4 x int32)");
+                 "message #1 of group world differs: rank 0 sent message(5 x int32), rank 1 asked "
+                 "for message(4 x int32)");
   });
 }
 
@@ -490,7 +521,8 @@ TEST_P(ConformanceTest, WaitingForARankThatLeftIsAnError) {
     }
     const core::Error error = ErrorOf([&] { comm->Barrier(); });
     EXPECT_EQ(error.kind(), core::ErrorKind::kPeerLost);
-    EXPECT_THAT(error.what(), testing::HasSubstr(fmt::format("rank {} left group world while rank", last)));
+    EXPECT_THAT(error.what(),
+                testing::HasSubstr(fmt::format("rank {} left group world while rank", last)));
   });
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "autodist/core/check.h"
@@ -20,19 +21,57 @@ using Clock = std::chrono::steady_clock;
 // A sleeper looks around this often: for an aborted job, a peer that left, the end of its time.
 constexpr std::chrono::milliseconds kMaxSleep{50};
 
-// About 50 us where every rank has a core; where not, the time is better spent by the rank that is waited for.
+// About 50 us where every rank has a core; where not, the time is better spent by the rank that is
+// waited for.
 constexpr int kSpins = 2000;
 constexpr int kSpinsCrowded = 40;
 
 void FutexSleep(std::atomic<int32_t>& word, int32_t while_value) {
   const timespec timeout{0, std::chrono::nanoseconds(kMaxSleep).count()};
   // EAGAIN, EINTR, ETIMEDOUT: the caller looks again in any case.
-  ::syscall(SYS_futex, reinterpret_cast<int32_t*>(&word), FUTEX_WAIT, while_value, &timeout, nullptr, 0);
+  ::syscall(SYS_futex, reinterpret_cast<int32_t*>(&word), FUTEX_WAIT, while_value, &timeout,
+            nullptr, 0);
 }
 
 void FutexWake(std::atomic<int32_t>& word) {
   ::syscall(SYS_futex, reinterpret_cast<int32_t*>(&word), FUTEX_WAKE, 1, nullptr, nullptr, 0);
 }
+
+// During one wait: for how long each rank of the job has given no sign of life. Rank threads give
+// none, and are not stopped one by one: they count as alive.
+class Vigil {
+ public:
+  Vigil(const JobMemory& memory, double now_s) : memory_(memory), now_s_(now_s) {
+    for (int rank = 0; rank < memory.ranks(); ++rank)
+      last_.push_back({memory.signs_of_life(rank), now_s});
+  }
+  void Update(double now_s) {
+    now_s_ = now_s;
+    for (int rank = 0; rank < memory_.ranks(); ++rank) {
+      const uint64_t signs = memory_.signs_of_life(rank);
+      if (signs == 0 || signs != last_[rank].signs) last_[rank] = {signs, now_s};
+    }
+  }
+  double silent_s(int rank) const { return now_s_ - last_[rank].seen_s; }
+  // "; rank 3 has shown no sign of life for 30 s", of the ranks that are silent for so long.
+  std::string SilentText(double shortest_s) const {
+    std::string text;
+    for (int rank = 0; rank < memory_.ranks(); ++rank) {
+      if (silent_s(rank) < shortest_s || memory_.left(rank)) continue;
+      text += fmt::format("; rank {} has shown no sign of life for {:.1f} s", rank, silent_s(rank));
+    }
+    return text;
+  }
+
+ private:
+  struct Sign {
+    uint64_t signs;
+    double seen_s;
+  };
+  const JobMemory& memory_;
+  double now_s_;
+  std::vector<Sign> last_;
+};
 
 }  // namespace
 
@@ -47,8 +86,8 @@ JobRank::JobRank(std::shared_ptr<JobMemory> job_memory, int job_rank, CommOption
 
 JobRank::~JobRank() { memory->SetLeft(rank); }
 
-GroupMember::GroupMember(std::shared_ptr<JobRank> job, std::byte* block, int rank, std::vector<int> members,
-                         std::string name)
+GroupMember::GroupMember(std::shared_ptr<JobRank> job, std::byte* block, int rank,
+                         std::vector<int> members, std::string name)
     : job_(std::move(job)),
       memory_(block, static_cast<int>(members.size())),
       block_(block),
@@ -77,7 +116,8 @@ void GroupMember::Meet() {
   Seat::Record& record = own.records[round_ % 2];
   record.code.store(call_.Code(), std::memory_order_relaxed);
   record.elements.store(call_.elements, std::memory_order_relaxed);
-  own.round.store(round_);  // sequentially consistent: ordered before the loads of sleeping_on in Wake()
+  own.round.store(
+      round_);  // sequentially consistent: ordered before the loads of sleeping_on in Wake()
   for (int peer = 0; peer < size(); ++peer) {
     if (peer != rank_) Wake(peer);
   }
@@ -85,8 +125,9 @@ void GroupMember::Meet() {
     // Starting behind oneself spreads the first reads of a round over all peers.
     const int peer = (rank_ + i) % size();
     const Seat& seat = memory_.seat(peer);
-    WaitFor(peer, [&] { return seat.round.load(std::memory_order_acquire) >= round_; }, [&] { return LateText(); },
-            limit_s_);
+    WaitFor(
+        peer, [&] { return seat.round.load(std::memory_order_acquire) >= round_; },
+        [&] { return LateText(); }, limit_s_);
     CompareRecords(peer);
   }
 }
@@ -100,60 +141,67 @@ void GroupMember::CompareRecords(int peer) {
   std::string theirs = Call::FromCode(code, elements).Describe();
   // Worded alike on both sides.
   if (peer < rank_) std::swap(mine, theirs);
-  Fail(core::RuntimeFailure("collective #{} of group {} differs: rank {} called {}, rank {} called {}",
-                            memory_.seat(rank_).calls.load(), name_, members_[std::min(peer, rank_)], mine,
-                            members_[std::max(peer, rank_)], theirs));
+  Fail(core::RuntimeFailure(
+      "collective #{} of group {} differs: rank {} called {}, rank {} called {}",
+      memory_.seat(rank_).calls.load(), name_, members_[std::min(peer, rank_)], mine,
+      members_[std::max(peer, rank_)], theirs));
 }
 
 void GroupMember::Wake(int peer) {
   std::atomic<int32_t>& sleeping_on = memory_.seat(peer).sleeping_on;
   int32_t me = rank_;
-  if (sleeping_on.load() == me && sleeping_on.compare_exchange_strong(me, kAwake)) FutexWake(sleeping_on);
+  if (sleeping_on.load() == me && sleeping_on.compare_exchange_strong(me, kAwake))
+    FutexWake(sleeping_on);
 }
 
 void GroupMember::Relax(int turn) {
-  // The first polls are tight: the common wait is shorter than one pause instruction of recent cores.
+  // The first polls are tight: the common wait is shorter than one pause instruction of recent
+  // cores.
   if (turn >= 64) _mm_pause();
 }
 
 bool GroupMember::Look(int peer, const std::function<bool()>& ready) {
-  const bool left = memory_.seat(peer).left.load() != 0;  // before ready(): what the peer did before it left counts
+  const bool left = memory_.seat(peer).left.load() !=
+                    0;  // before ready(): what the peer did before it left counts
   if (ready()) return true;
   if (job_->memory->aborted()) throw job_->memory->abort_reason();
   if (left) {
-    Fail(core::PeerLost("rank {} left group {} while rank {} still waits for it in {} #{}", members_[peer], name_,
-                        members_[rank_], call_.Name(), memory_.seat(rank_).calls.load()));
+    Fail(core::PeerLost("rank {} left group {} while rank {} still waits for it in {} #{}",
+                        members_[peer], name_, members_[rank_], call_.Name(),
+                        memory_.seat(rank_).calls.load()));
   }
   return false;
 }
 
-void GroupMember::SleepFor(int peer, const std::function<bool()>& ready, const std::function<std::string()>& late,
-                           double limit_s) {
+void GroupMember::SleepFor(int peer, const std::function<bool()>& ready,
+                           const std::function<std::string()>& late, double limit_s) {
   const double timeout_s = job_->options.collective_timeout_s;
   double waited_s = 0;
-  double silent_s = 0;  // of it, since the peer's process last showed that it lives
-  uint64_t signs = job_->memory->signs_of_life(members_[peer]);
+  std::optional<Vigil> vigil;  // not needed by short waits
   std::atomic<int32_t>& sleeping_on = memory_.seat(rank_).sleeping_on;
   while (true) {
     const Clock::time_point start = Clock::now();
-    // Announced before ready() is looked at, as the peer changes first and looks at sleeping_on afterwards: with
-    // sequentially consistent accesses at least one of the two sees the other. After an error the announcement stays;
-    // it can only cost a needless wake-up.
+    // Announced before ready() is looked at, as the peer changes first and looks at sleeping_on
+    // afterwards: with sequentially consistent accesses at least one of the two sees the other.
+    // After an error the announcement stays; it can only cost a needless wake-up.
     sleeping_on.store(peer);
     if (Look(peer, ready)) break;
-    if (waited_s >= limit_s) Fail(core::PeerLost("{} waited {:g} s", late(), limit_s));
-    if (silent_s >= timeout_s) {
-      Fail(core::PeerLost("{} waited {:.0f} s, the last {:g} s without a sign of life", late(), waited_s, timeout_s));
+    const bool peer_is_silent = vigil && vigil->silent_s(members_[peer]) >= timeout_s;
+    if (waited_s >= limit_s || peer_is_silent) {
+      const double rounded_s = std::min(limit_s, std::round(waited_s * 10) / 10);
+      Fail(core::PeerLost("{} waited {:g} s{}", late(), rounded_s,
+                          vigil ? vigil->SilentText(std::min(limit_s, timeout_s) / 2) : ""));
     }
     FutexSleep(sleeping_on, peer);
-    // Time in which this rank was stopped (a terminal's Ctrl-Z, a debugger) is not time that it waited.
-    const Clock::duration slept = std::min<Clock::duration>(Clock::now() - start, 2 * kMaxSleep);
+    // Time in which this rank was stopped (a terminal's Ctrl-Z, a debugger) is not time that it
+    // waited.
+    const auto slept = std::min<Clock::duration>(Clock::now() - start, 2 * kMaxSleep);
     waited_s += std::chrono::duration<double>(slept).count();
-    silent_s += std::chrono::duration<double>(slept).count();
-    const uint64_t latest = job_->memory->signs_of_life(members_[peer]);
-    // Rank threads give no signs, and are not stopped one by one.
-    if (latest == 0 || latest != signs) silent_s = 0;
-    signs = latest;
+    if (!vigil) {
+      vigil.emplace(*job_->memory, waited_s);
+    } else {
+      vigil->Update(waited_s);
+    }
   }
   sleeping_on.store(kAwake);
 }
@@ -175,8 +223,9 @@ std::string GroupMember::LateText() const {
   }
   const bool entered = missing.empty();
   const std::vector<int>& late = entered ? stuck : missing;
-  return fmt::format("{} {} not {} {} #{} (group {}, {} bytes); {}", Ranks(late), late.size() == 1 ? "has" : "have",
-                     entered ? "finished" : "entered", call_.Name(), call, name_, call_.bytes(), Ranks(waiting));
+  return fmt::format("{} {} not {} {} #{} (group {}, {} bytes); {}", Ranks(late),
+                     late.size() == 1 ? "has" : "have", entered ? "finished" : "entered",
+                     call_.Name(), call, name_, call_.bytes(), Ranks(waiting));
 }
 
 std::string GroupMember::Ranks(const std::vector<int>& group_ranks) const {

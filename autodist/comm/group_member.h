@@ -1,12 +1,14 @@
-// One rank's place in a group that lives in shared memory: showing what it does, waiting for peers, failing together.
+// One rank's place in a group that lives in shared memory: showing what it does, waiting for peers,
+// failing together.
 //
-// The one protocol under every collective is the round. A rank fills its slot of round r, announces r in its seat, and
-// waits until every peer has announced r; then it reads the peers' slots. There is no second synchronisation: a rank
-// that has announced r + 1 has finished reading round r, so whoever comes to round r + 2 (and has therefore seen all
-// peers announce r + 1) may overwrite the slot of round r. Two slots per rank are enough.
+// The one protocol under every collective is the round. A rank fills its slot of round r, announces
+// r in its seat, and waits until every peer has announced r; then it reads the peers' slots. There
+// is no second synchronisation: a rank that has announced r + 1 has finished reading round r, so
+// whoever comes to round r + 2 (and has therefore seen all peers announce r + 1) may overwrite the
+// slot of round r. Two slots per rank are enough.
 //
-// Waiting: a short spin, then sleep on a futex; a peer that moves on wakes the rank only when that one sleeps for it.
-// Threads: one caller at a time, but for Abort().
+// Waiting: a short spin, then sleep on a futex; a peer that moves on wakes the rank only when that
+// one sleeps for it. Threads: one caller at a time, but for Abort().
 #ifndef AUTODIST_COMM_GROUP_MEMBER_H_
 #define AUTODIST_COMM_GROUP_MEMBER_H_
 
@@ -40,8 +42,10 @@ struct JobRank {
 
 class GroupMember {
  public:
-  // `block` is initialised GroupMemory for members.size() ranks. `members[i]` is the job rank of group rank i.
-  GroupMember(std::shared_ptr<JobRank> job, std::byte* block, int rank, std::vector<int> members, std::string name);
+  // `block` is initialised GroupMemory for members.size() ranks. `members[i]` is the job rank of
+  // group rank i.
+  GroupMember(std::shared_ptr<JobRank> job, std::byte* block, int rank, std::vector<int> members,
+              std::string name);
   ~GroupMember();
 
   JobRank& job() const { return *job_; }
@@ -52,7 +56,8 @@ class GroupMember {
   const std::vector<int>& members() const { return members_; }
   const std::string& name() const { return name_; }
 
-  // Begins a collective: all its rounds carry this call. `limit_s`: of each wait, instead of the collective timeout.
+  // Begins a collective: all its rounds carry this call. `limit_s`: of each wait, instead of the
+  // collective timeout.
   void Begin(const Call& call, std::optional<double> limit_s = std::nullopt);
   // This rank's slot of the next round, free to be written.
   std::byte* NextSlot() const { return memory_.slot(rank_, round_ + 1); }
@@ -61,7 +66,8 @@ class GroupMember {
   // What `rank` put into its slot of the round that Meet() returned from last.
   const std::byte* Slot(int rank) const { return memory_.slot(rank, round_); }
 
-  // Returns when ready() is true, which only `peer` can make it. `late` gives the text for a time-out, up to
+  // Returns when ready() is true, which only `peer` can make it. `late` gives the text for a
+  // time-out, up to
   // "...; ranks 0, 1 waited 60 s". `limit_s`: instead of the collective timeout.
   template <typename Ready>
   void WaitFor(int peer, const Ready& ready, const std::function<std::string()>& late,
@@ -74,7 +80,8 @@ class GroupMember {
   }
   // ready(), without waiting. Throws when that is false and `peer` has left or the job was aborted.
   bool Look(int peer, const std::function<bool()>& ready);
-  // After a change that `peer` may wait for. The change must have been a sequentially consistent store.
+  // After a change that `peer` may wait for. The change must have been a sequentially consistent
+  // store.
   void Wake(int peer);
 
   // Aborts the job with this error, unless it was aborted before, and throws the job's reason.
@@ -86,8 +93,8 @@ class GroupMember {
 
  private:
   static void Relax(int turn);
-  void SleepFor(int peer, const std::function<bool()>& ready, const std::function<std::string()>& late,
-                double limit_s);
+  void SleepFor(int peer, const std::function<bool()>& ready,
+                const std::function<std::string()>& late, double limit_s);
   void CompareRecords(int peer);
   std::string LateText() const;
 

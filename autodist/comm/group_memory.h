@@ -1,4 +1,5 @@
-// The block of shared memory of one group: for each rank a seat and two slots, for each ordered pair a channel.
+// The block of shared memory of one group: for each rank a seat and two slots, for each ordered
+// pair a channel.
 #ifndef AUTODIST_COMM_GROUP_MEMORY_H_
 #define AUTODIST_COMM_GROUP_MEMORY_H_
 
@@ -15,7 +16,8 @@ inline constexpr size_t kSlotBytes = size_t{256} << 10;
 inline constexpr uint64_t kMaxMessagesUnderWay = 256;  // per ordered pair of ranks
 
 // Every lock-free type below must have the same meaning in all processes.
-static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<int32_t>::is_always_lock_free);
+static_assert(std::atomic<uint64_t>::is_always_lock_free &&
+              std::atomic<int32_t>::is_always_lock_free);
 
 // What one rank shows to its group. Written by that rank alone, but for `sleeping_on`.
 struct Seat {
@@ -27,7 +29,8 @@ struct Seat {
   alignas(kCacheLineBytes) std::atomic<uint64_t> round{0};  // rounds that this rank has entered
   std::atomic<uint64_t> calls{0};                           // collectives that it has entered
   Record records[2];                                        // by the parity of the round
-  // The rank that this one sleeps for (a futex), or kAwake. A peer that moves on wakes it when it is that peer.
+  // The rank that this one sleeps for (a futex), or kAwake. A peer that moves on wakes it when it
+  // is that peer.
   alignas(kCacheLineBytes) std::atomic<int32_t> sleeping_on{-1};
   std::atomic<uint32_t> left{0};
 };
@@ -50,12 +53,15 @@ class GroupMemory {
  public:
   GroupMemory(std::byte* base, int ranks) : base_(base), ranks_(static_cast<size_t>(ranks)) {}
 
-  static size_t Bytes(int ranks) { return GroupMemory(nullptr, ranks).slots_offset() + Slots(ranks) * kSlotBytes; }
+  static size_t Bytes(int ranks) {
+    return GroupMemory(nullptr, ranks).slots_offset() + Slots(ranks) * kSlotBytes;
+  }
 
   // Once, by one rank, before any other sees the block.
   void Initialise() {
     for (size_t i = 0; i < ranks_; ++i) new (base_ + i * sizeof(Seat)) Seat;
-    for (size_t i = 0; i < ranks_ * ranks_; ++i) new (base_ + channels_offset() + i * sizeof(Channel)) Channel;
+    for (size_t i = 0; i < ranks_ * ranks_; ++i)
+      new (base_ + channels_offset() + i * sizeof(Channel)) Channel;
   }
 
   Seat& seat(int rank) const { return reinterpret_cast<Seat*>(base_)[rank]; }
@@ -64,7 +70,8 @@ class GroupMemory {
   }
   Message& message(int from, int to, uint64_t number) const {
     return reinterpret_cast<Message*>(
-        base_ + messages_offset())[Pair(from, to) * kMaxMessagesUnderWay + number % kMaxMessagesUnderWay];
+        base_ +
+        messages_offset())[Pair(from, to) * kMaxMessagesUnderWay + number % kMaxMessagesUnderWay];
   }
   // kSlotBytes of room. Written by `rank` alone.
   std::byte* slot(int rank, uint64_t round) const {
@@ -73,11 +80,14 @@ class GroupMemory {
 
  private:
   static size_t Slots(int ranks) { return 2 * static_cast<size_t>(ranks); }
-  size_t Pair(int from, int to) const { return static_cast<size_t>(from) * ranks_ + static_cast<size_t>(to); }
+  size_t Pair(int from, int to) const {
+    return static_cast<size_t>(from) * ranks_ + static_cast<size_t>(to);
+  }
   size_t channels_offset() const { return ranks_ * sizeof(Seat); }
   size_t messages_offset() const { return channels_offset() + ranks_ * ranks_ * sizeof(Channel); }
   size_t slots_offset() const {
-    return RoundUp(messages_offset() + ranks_ * ranks_ * kMaxMessagesUnderWay * sizeof(Message), kPageBytes);
+    return RoundUp(messages_offset() + ranks_ * ranks_ * kMaxMessagesUnderWay * sizeof(Message),
+                   kPageBytes);
   }
 
   std::byte* base_;

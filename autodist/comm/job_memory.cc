@@ -20,7 +20,7 @@ enum AbortState : uint32_t { kRunning, kReasonBeingWritten, kAborted };
 
 struct alignas(kCacheLineBytes) JobMemory::Header {
   std::atomic<uint32_t> abort_state{kRunning};
-  std::atomic<uint32_t> report_claimed{0};
+  std::atomic<int32_t> reporter{-1};
   int32_t abort_kind = 0;
   char abort_reason[1000] = {};
 };
@@ -42,11 +42,13 @@ size_t JobMemory::TotalBytes(int ranks) {
 }
 
 std::byte* JobMemory::world_block() const {
-  return base_ + RoundUp(sizeof(Header) + sizeof(RankState) * static_cast<size_t>(ranks_), kPageBytes);
+  return base_ +
+         RoundUp(sizeof(Header) + sizeof(RankState) * static_cast<size_t>(ranks_), kPageBytes);
 }
 
 std::byte* JobMemory::heap(int rank) const {
-  return world_block() + RoundUp(GroupMemory::Bytes(ranks_), kPageBytes) + heap_bytes() * static_cast<size_t>(rank);
+  return world_block() + RoundUp(GroupMemory::Bytes(ranks_), kPageBytes) +
+         heap_bytes() * static_cast<size_t>(rank);
 }
 
 JobMemory::Header& JobMemory::header() const { return *reinterpret_cast<Header*>(base_); }
@@ -63,10 +65,11 @@ void JobMemory::Initialise() {
 
 std::shared_ptr<JobMemory> JobMemory::CreateForThreads(int ranks) {
   const size_t bytes = TotalBytes(ranks);
-  void* base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) {
-    throw core::RuntimeFailure("cannot reserve {} MiB of address space for {} ranks: {}", bytes >> 20, ranks,
-                               std::strerror(errno));
+    throw core::RuntimeFailure("cannot reserve {} MiB of address space for {} ranks: {}",
+                               bytes >> 20, ranks, std::strerror(errno));
   }
   std::shared_ptr<JobMemory> memory(new JobMemory(static_cast<std::byte*>(base), bytes, ranks));
   memory->Initialise();
@@ -79,8 +82,8 @@ int JobMemory::CreateFile(int ranks) {
   if (fd < 0 || ::ftruncate(fd, static_cast<off_t>(bytes)) != 0) {
     const int error = errno;
     if (fd >= 0) ::close(fd);
-    throw core::RuntimeFailure("cannot create {} MiB of sparse shared memory for {} ranks: {}", bytes >> 20, ranks,
-                               std::strerror(error));
+    throw core::RuntimeFailure("cannot create {} MiB of sparse shared memory for {} ranks: {}",
+                               bytes >> 20, ranks, std::strerror(error));
   }
   try {
     MapFile(fd, ranks)->Initialise();
@@ -95,8 +98,8 @@ std::shared_ptr<JobMemory> JobMemory::MapFile(int fd, int ranks) {
   const size_t bytes = TotalBytes(ranks);
   void* base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
   if (base == MAP_FAILED) {
-    throw core::RuntimeFailure("cannot map {} MiB of shared memory for {} ranks: {}", bytes >> 20, ranks,
-                               std::strerror(errno));
+    throw core::RuntimeFailure("cannot map {} MiB of shared memory for {} ranks: {}", bytes >> 20,
+                               ranks, std::strerror(errno));
   }
   return std::shared_ptr<JobMemory>(new JobMemory(static_cast<std::byte*>(base), bytes, ranks));
 }
@@ -115,7 +118,9 @@ void JobMemory::Abort(const core::Error& reason) noexcept {
   header().abort_state.store(kAborted);
 }
 
-bool JobMemory::aborted() const { return header().abort_state.load(std::memory_order_relaxed) != kRunning; }
+bool JobMemory::aborted() const {
+  return header().abort_state.load(std::memory_order_relaxed) != kRunning;
+}
 
 core::Error JobMemory::abort_reason() const {
   // The writer needs microseconds; it may also have been killed before it was done.
@@ -128,7 +133,12 @@ core::Error JobMemory::abort_reason() const {
   return core::PeerLost("a rank died while it aborted the job");
 }
 
-bool JobMemory::ClaimReport() noexcept { return header().report_claimed.exchange(1) == 0; }
+bool JobMemory::ClaimReport(int rank) noexcept {
+  int32_t nobody = -1;
+  return header().reporter.compare_exchange_strong(nobody, rank);
+}
+
+int JobMemory::reporter() const { return header().reporter.load(); }
 
 void JobMemory::GiveSignOfLife(int rank) noexcept {
   state(rank).signs_of_life.fetch_add(1, std::memory_order_relaxed);
@@ -140,6 +150,8 @@ uint64_t JobMemory::signs_of_life(int rank) const {
 
 void JobMemory::SetLeft(int rank) noexcept { state(rank).left.store(1, std::memory_order_release); }
 
-bool JobMemory::left(int rank) const { return state(rank).left.load(std::memory_order_acquire) != 0; }
+bool JobMemory::left(int rank) const {
+  return state(rank).left.load(std::memory_order_acquire) != 0;
+}
 
 }  // namespace autodist::comm

@@ -1,8 +1,9 @@
-// The memory that the ranks of one job on one host share, and the job-wide facts in it: who is there, and whether the
-// job was aborted.
+// The memory that the ranks of one job on one host share, and the job-wide facts in it: who is
+// there, and whether the job was aborted.
 //
-// Layout: header, one RankState per rank, the block of the group "world", then one heap per rank (rank_heap.h). Pages
-// cost memory once they are touched, not before; a page is first touched by the rank that writes it.
+// Layout: header, one RankState per rank, the block of the group "world", then one heap per rank
+// (rank_heap.h). Pages cost memory once they are touched, not before; a page is first touched by
+// the rank that writes it.
 #ifndef AUTODIST_COMM_JOB_MEMORY_H_
 #define AUTODIST_COMM_JOB_MEMORY_H_
 
@@ -21,13 +22,17 @@ inline constexpr size_t kPageBytes = 4096;
 inline constexpr int kMaxRanksPerHost = 256;
 inline constexpr size_t kSendBufferBytes = size_t{512} << 20;  // per rank: messages under way
 
-inline constexpr size_t RoundUp(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+inline constexpr size_t RoundUp(size_t value, size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 class JobMemory {
  public:
-  // For ranks that are threads of this process. Throws kRuntime when the address space does not suffice.
+  // For ranks that are threads of this process. Throws kRuntime when the address space does not
+  // suffice.
   static std::shared_ptr<JobMemory> CreateForThreads(int ranks);
-  // For processes: an anonymous file (it has no name, so nothing can be left behind). The caller owns the descriptor.
+  // For processes: an anonymous file (it has no name, so nothing can be left behind). The caller
+  // owns the descriptor.
   static int CreateFile(int ranks);
   // Maps what CreateFile() made, here or in another process. Does not take the descriptor.
   static std::shared_ptr<JobMemory> MapFile(int fd, int ranks);
@@ -41,21 +46,25 @@ class JobMemory {
 
   int ranks() const { return ranks_; }
   std::byte* at(uint64_t offset) const { return base_ + offset; }
-  uint64_t offset_of(const std::byte* address) const { return static_cast<uint64_t>(address - base_); }
+  uint64_t offset_of(const std::byte* address) const {
+    return static_cast<uint64_t>(address - base_);
+  }
   std::byte* world_block() const;
   std::byte* heap(int rank) const;
   size_t heap_bytes() const;
 
-  // The first caller's reason is the job's; later ones are dropped. From any thread; wakes nobody by itself: sleepers
-  // look at aborted() at least every kMaxSleep.
+  // The first caller's reason is the job's; later ones are dropped. From any thread; wakes nobody
+  // by itself: sleepers look at aborted() at least every kMaxSleep.
   void Abort(const core::Error& reason) noexcept;
   bool aborted() const;
   // REQUIRES aborted().
   core::Error abort_reason() const;
-  bool ClaimReport() noexcept;
+  // True for the first caller in the job.
+  bool ClaimReport(int rank) noexcept;
+  int reporter() const;  // who claimed it; -1: nobody so far
 
-  // A rank that is a process gives a sign of life every 100 ms or so, whatever it works on; one that is stopped does
-  // not.
+  // A rank that is a process gives a sign of life every 100 ms or so, whatever it works on; one
+  // that is stopped does not.
   void GiveSignOfLife(int rank) noexcept;
   uint64_t signs_of_life(int rank) const;  // so far
 

@@ -46,8 +46,8 @@ class Fact {
   void Add(const std::optional<Given>& given) {
     if (!given) return;
     if (given_ && given_->value != given->value) {
-      throw core::BadInput("{} is {}, but {} is {}: the launchers disagree", given_->source, given_->value,
-                           given->source, given->value);
+      throw core::BadInput("{} is {}, but {} is {}: the launchers disagree", given_->source,
+                           given_->value, given->source, given->value);
     }
     if (!given_) given_ = given;
   }
@@ -108,29 +108,33 @@ LaunchInfo Complete(Launcher launcher, const Facts& facts) {
   info.launcher = launcher;
   if (facts.world_size.known()) {
     info.world_size = facts.world_size.value();
-    if (info.world_size < 1) throw core::BadInput("{} is 0, must be at least 1", facts.world_size.source());
+    if (info.world_size < 1)
+      throw core::BadInput("{} is 0, must be at least 1", facts.world_size.source());
   } else if (facts.rank.known() && facts.rank.value() > 0) {
-    throw core::BadInput("{} is {}, but the number of ranks is not given (WORLD_SIZE)", facts.rank.source(),
-                         facts.rank.value());
+    throw core::BadInput("{} is {}, but the number of ranks is not given (WORLD_SIZE)",
+                         facts.rank.source(), facts.rank.value());
   }
-  info.local_world_size = facts.local_world_size.known() ? facts.local_world_size.value() : info.world_size;
+  info.local_world_size =
+      facts.local_world_size.known() ? facts.local_world_size.value() : info.world_size;
   const bool one_host = info.local_world_size == info.world_size;
   // With one host, the rank here is the rank.
   const Fact& rank = facts.rank.known() || !one_host ? facts.rank : facts.local_rank;
   if (rank.known()) {
     info.rank = rank.value();
   } else if (info.world_size > 1) {
-    throw core::BadInput("{} is {}, but this process's rank is not given (RANK)", facts.world_size.source(),
-                         info.world_size);
+    throw core::BadInput("{} is {}, but this process's rank is not given (RANK)",
+                         facts.world_size.source(), info.world_size);
   }
   if (info.rank >= info.world_size) {
-    throw core::BadInput("{} is {}, must be less than {}, the number of ranks{}", rank.source(), info.rank,
-                         info.world_size, facts.world_size.known() ? fmt::format(" ({})", facts.world_size.source()) : "");
+    throw core::BadInput(
+        "{} is {}, must be less than {}, the number of ranks{}", rank.source(), info.rank,
+        info.world_size,
+        facts.world_size.known() ? fmt::format(" ({})", facts.world_size.source()) : "");
   }
   info.local_rank = facts.local_rank.known() ? facts.local_rank.value() : one_host ? info.rank : 0;
   if (info.local_world_size < 1 || info.local_world_size > info.world_size) {
-    throw core::BadInput("{} is {}, must be between 1 and {}, the number of ranks", facts.local_world_size.source(),
-                         info.local_world_size, info.world_size);
+    throw core::BadInput("{} is {}, must be between 1 and {}, the number of ranks",
+                         facts.local_world_size.source(), info.local_world_size, info.world_size);
   }
   if (info.local_rank >= info.local_world_size) {
     throw core::BadInput("{} is {}, must be less than {}, the number of ranks on this host",
@@ -149,7 +153,8 @@ LaunchInfo DetectLaunch(const Environment& environment, const LaunchFlags& flags
   const bool by_flags = ReadFlags(flags, facts);
   if (mpi) {
     LaunchInfo info = Complete(Launcher::kMpi, facts);
-    // Of one mpirun. Other MPI libraries set nothing of the kind, nor always how many ranks are on this host.
+    // Of one mpirun. Other MPI libraries set nothing of the kind, nor always how many ranks are on
+    // this host.
     const std::string job = reader.Text("PMIX_NAMESPACE");
     if (!job.empty() && facts.local_world_size.known()) info.job = "mpirun job " + job;
     return info;
@@ -167,7 +172,8 @@ LaunchInfo DetectLaunch(const Environment& environment, const LaunchFlags& flags
   }
   if (ReadSlurm(reader, facts)) {
     LaunchInfo info = Complete(Launcher::kSlurm, facts);
-    info.job = fmt::format("Slurm step {}.{}", reader.Text("SLURM_JOB_ID"), reader.Text("SLURM_STEP_ID"));
+    info.job =
+        fmt::format("Slurm step {}.{}", reader.Text("SLURM_JOB_ID"), reader.Text("SLURM_STEP_ID"));
     return info;
   }
   return LaunchInfo();

@@ -3,12 +3,12 @@
 // Sources, strongest first:
 //   Open MPI   OMPI_COMM_WORLD_RANK, _SIZE, _LOCAL_RANK, _LOCAL_SIZE
 //   MPICH      PMI_RANK, PMI_SIZE, MPI_LOCALRANKID, MPI_LOCALNRANKS
-//   torchrun   RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_PORT, TORCHELASTIC_RUN_ID; the same set by hand
-//   flags      --local-rank, --world-size
-//   Slurm      SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID of a step (srun); read only when no other source speaks, as
+//   torchrun   RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_PORT, TORCHELASTIC_RUN_ID;
+//   the same set by hand flags      --local-rank, --world-size Slurm      SLURM_PROCID,
+//   SLURM_NTASKS, SLURM_LOCALID of a step (srun); read only when no other source speaks, as
 //              mpirun and torchrun run inside allocations whose variables then mean something else
-// Sources that speak must agree: a value that differs is refused with both names and values. Variables that are set
-// but empty count as not set.
+// Sources that speak must agree: a value that differs is refused with both names and values.
+// Variables that are set but empty count as not set.
 #ifndef AUTODIST_COMM_LAUNCH_H_
 #define AUTODIST_COMM_LAUNCH_H_
 
@@ -32,8 +32,8 @@ struct LaunchInfo {
   int world_size = 1;
   int local_rank = 0;
   int local_world_size = 1;  // ranks on this host
-  // What the ranks of this job have in common and other jobs of this user on this host do not; for messages too. Empty
-  // when the environment does not tell: MPI itself must be asked.
+  // What the ranks of this job have in common and other jobs of this user on this host do not; for
+  // messages too. Empty when the environment does not tell: MPI itself must be asked.
   std::string job;
 };
 

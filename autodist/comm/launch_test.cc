@@ -87,7 +87,8 @@ TEST(LaunchTest, Mpi) {
 }
 
 TEST(LaunchTest, SlurmStepButNotItsBatchScript) {
-  Variables step = {{"SLURM_JOB_ID", "77"}, {"SLURM_STEP_ID", "1"}, {"SLURM_PROCID", "2"}, {"SLURM_NTASKS", "4"}};
+  Variables step = {
+      {"SLURM_JOB_ID", "77"}, {"SLURM_STEP_ID", "1"}, {"SLURM_PROCID", "2"}, {"SLURM_NTASKS", "4"}};
   const LaunchInfo info = Detect(step);
   EXPECT_EQ(info.launcher, Launcher::kSlurm);
   EXPECT_EQ(info.rank, 2);
@@ -101,23 +102,28 @@ TEST(LaunchTest, SourcesThatDisagreeAreRefusedWithBothValues) {
             "OMPI_COMM_WORLD_RANK is 0, but RANK is 1: the launchers disagree");
   EXPECT_EQ(Refusal({{"RANK", "0"}, {"WORLD_SIZE", "2"}}, {.local_rank = {}, .world_size = 4}),
             "WORLD_SIZE is 2, but --world-size is 4: the launchers disagree");
-  EXPECT_EQ(Refusal({{"LOCAL_RANK", "0"}, {"WORLD_SIZE", "2"}}, {.local_rank = 1, .world_size = {}}),
-            "LOCAL_RANK is 0, but --local-rank is 1: the launchers disagree");
+  EXPECT_EQ(
+      Refusal({{"LOCAL_RANK", "0"}, {"WORLD_SIZE", "2"}}, {.local_rank = 1, .world_size = {}}),
+      "LOCAL_RANK is 0, but --local-rank is 1: the launchers disagree");
 }
 
 TEST(LaunchTest, ImpossibleValuesAreRefused) {
   EXPECT_EQ(Refusal({{"RANK", "one"}, {"WORLD_SIZE", "2"}}),
             "RANK is 'one', must be a number that is not negative");
-  EXPECT_EQ(Refusal({{"RANK", "-1"}, {"WORLD_SIZE", "2"}}), "RANK is '-1', must be a number that is not negative");
+  EXPECT_EQ(Refusal({{"RANK", "-1"}, {"WORLD_SIZE", "2"}}),
+            "RANK is '-1', must be a number that is not negative");
   EXPECT_EQ(Refusal({{"RANK", "99999999999"}}),
             "RANK is '99999999999', must be a number that is not negative");
   EXPECT_EQ(Refusal({{"RANK", "2"}, {"WORLD_SIZE", "2"}}),
             "RANK is 2, must be less than 2, the number of ranks (WORLD_SIZE)");
-  EXPECT_EQ(Refusal({{"RANK", "1"}}), "RANK is 1, but the number of ranks is not given (WORLD_SIZE)");
-  EXPECT_EQ(Refusal({{"WORLD_SIZE", "2"}}), "WORLD_SIZE is 2, but this process's rank is not given (RANK)");
+  EXPECT_EQ(Refusal({{"RANK", "1"}}),
+            "RANK is 1, but the number of ranks is not given (WORLD_SIZE)");
+  EXPECT_EQ(Refusal({{"WORLD_SIZE", "2"}}),
+            "WORLD_SIZE is 2, but this process's rank is not given (RANK)");
   EXPECT_EQ(Refusal({{"WORLD_SIZE", "0"}}), "WORLD_SIZE is 0, must be at least 1");
-  EXPECT_EQ(Refusal({{"RANK", "1"}, {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "4"}, {"LOCAL_WORLD_SIZE", "4"}}),
-            "LOCAL_RANK is 4, must be less than 4, the number of ranks on this host");
+  EXPECT_EQ(
+      Refusal({{"RANK", "1"}, {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "4"}, {"LOCAL_WORLD_SIZE", "4"}}),
+      "LOCAL_RANK is 4, must be less than 4, the number of ranks on this host");
   EXPECT_EQ(Refusal({{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"LOCAL_WORLD_SIZE", "4"}}),
             "LOCAL_WORLD_SIZE is 4, must be between 1 and 2, the number of ranks");
 }

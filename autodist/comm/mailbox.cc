@@ -49,11 +49,12 @@ void Mailbox::Send(core::ConstTensorView data, int to) {
                        channel.received.load() + 1, member_.Ranks({member_.rank()}), member_.name(),
                        member_.Ranks({member_.rank()}));
   };
-  member_.WaitFor(to, [&] { return number - channel.received.load() < kMaxMessagesUnderWay; }, late);
+  member_.WaitFor(
+      to, [&] { return number - channel.received.load() < kMaxMessagesUnderWay; }, late);
   std::byte* block = AllocateOrWait(data.bytes(), to);
   if (data.bytes() != 0) std::memcpy(block, data.data(), data.bytes());
-  member_.memory().message(member_.rank(), to, number) = {member_.job().memory->offset_of(block),
-                                                          MessageCall(data).Code(), data.elements()};
+  member_.memory().message(member_.rank(), to, number) = {
+      member_.job().memory->offset_of(block), MessageCall(data).Code(), data.elements()};
   channel.sent.store(number + 1);
   member_.Wake(to);
 }
@@ -61,12 +62,14 @@ void Mailbox::Send(core::ConstTensorView data, int to) {
 std::byte* Mailbox::AllocateOrWait(size_t bytes, int to) {
   RankHeap& heap = member_.job().heap;
   if (bytes > kSendBufferBytes) {
-    member_.Fail(core::RuntimeFailure("a message of {} bytes to {} is larger than the send buffer of {} bytes", bytes,
-                                      member_.Ranks({to}), kSendBufferBytes));
+    member_.Fail(core::RuntimeFailure(
+        "a message of {} bytes to {} is larger than the send buffer of {} bytes", bytes,
+        member_.Ranks({to}), kSendBufferBytes));
   }
   std::byte* block = heap.Allocate(bytes, 1);
   if (block != nullptr) return block;
-  // Full. Any receiver may make room, so this polls; half a gigabyte under way is no time for microseconds.
+  // Full. Any receiver may make room, so this polls; half a gigabyte under way is no time for
+  // microseconds.
   const auto ready = [&] {
     block = heap.Allocate(bytes, 1);
     if (block == nullptr) std::this_thread::sleep_for(std::chrono::microseconds(200));
@@ -96,13 +99,15 @@ bool Mailbox::Arrived(int from) const {
 void Mailbox::Wait(int from, const OpenReceive& receive) {
   const auto late = [&] {
     const Channel& channel = member_.memory().channel(from, member_.rank());
-    return fmt::format("{} has not sent message #{} to {} (group {}, {} bytes); {}", member_.Ranks({from}),
-                       channel.received.load() + 1, member_.Ranks({member_.rank()}), member_.name(),
-                       receive.data.bytes(), member_.Ranks({member_.rank()}));
+    return fmt::format("{} has not sent message #{} to {} (group {}, {} bytes); {}",
+                       member_.Ranks({from}), channel.received.load() + 1,
+                       member_.Ranks({member_.rank()}), member_.name(), receive.data.bytes(),
+                       member_.Ranks({member_.rank()}));
   };
   TakeArrived(from);
   while (!receive.done) {
-    member_.WaitFor(from, [&] { return Arrived(from); }, late);
+    member_.WaitFor(
+        from, [&] { return Arrived(from); }, late);
     TakeArrived(from);
   }
 }
@@ -125,10 +130,11 @@ void Mailbox::TakeOne(int from, const OpenReceive& receive) {
   std::byte* block = member_.job().memory->at(message.offset);
   if (!receive.dropped) {
     if (message.code != wanted.Code() || message.elements != wanted.elements) {
-      member_.Fail(core::RuntimeFailure("message #{} of group {} differs: {} sent {}, {} asked for {}", number + 1,
-                                        member_.name(), member_.Ranks({from}),
-                                        Call::FromCode(message.code, message.elements).Describe(),
-                                        member_.Ranks({member_.rank()}), wanted.Describe()));
+      member_.Fail(
+          core::RuntimeFailure("message #{} of group {} differs: {} sent {}, {} asked for {}",
+                               number + 1, member_.name(), member_.Ranks({from}),
+                               Call::FromCode(message.code, message.elements).Describe(),
+                               member_.Ranks({member_.rank()}), wanted.Describe()));
     }
     if (receive.data.bytes() != 0) std::memcpy(receive.data.data(), block, receive.data.bytes());
   }

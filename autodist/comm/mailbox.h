@@ -1,7 +1,8 @@
 // Messages between the ranks of a group in shared memory.
 //
-// The sender copies the data into a block of its own heap and enters it into the channel of the pair; the receiver
-// copies it out and gives the block back. Nobody else moves the data, so neither side depends on the other's progress.
+// The sender copies the data into a block of its own heap and enters it into the channel of the
+// pair; the receiver copies it out and gives the block back. Nobody else moves the data, so neither
+// side depends on the other's progress.
 #ifndef AUTODIST_COMM_MAILBOX_H_
 #define AUTODIST_COMM_MAILBOX_H_
 
@@ -17,7 +18,8 @@ namespace autodist::comm {
 class Mailbox {
  public:
   // `member` outlives the mailbox, and the mailbox every Work that Receive() returned.
-  explicit Mailbox(GroupMember& member) : member_(member), open_(static_cast<size_t>(member.size())) {}
+  explicit Mailbox(GroupMember& member)
+      : member_(member), open_(static_cast<size_t>(member.size())) {}
 
   void Send(core::ConstTensorView data, int to);
   Work Receive(core::TensorView data, int from);

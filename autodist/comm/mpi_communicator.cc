@@ -63,19 +63,23 @@ struct Part {
   size_t bytes = 0;
 };
 
-void StartSend(MPI_Comm group, const void* data, size_t bytes, int to, int tag, std::vector<MPI_Request>& requests) {
+void StartSend(MPI_Comm group, const void* data, size_t bytes, int to, int tag,
+               std::vector<MPI_Request>& requests) {
   for (size_t first = 0; first < bytes; first += kPieceBytes) {
     requests.emplace_back();
-    MPI_Isend(static_cast<const std::byte*>(data) + first, static_cast<int>(std::min(kPieceBytes, bytes - first)),
-              MPI_BYTE, to, tag, group, &requests.back());
+    MPI_Isend(static_cast<const std::byte*>(data) + first,
+              static_cast<int>(std::min(kPieceBytes, bytes - first)), MPI_BYTE, to, tag, group,
+              &requests.back());
   }
 }
 
-void StartReceive(MPI_Comm group, void* data, size_t bytes, int from, int tag, std::vector<MPI_Request>& requests) {
+void StartReceive(MPI_Comm group, void* data, size_t bytes, int from, int tag,
+                  std::vector<MPI_Request>& requests) {
   for (size_t first = 0; first < bytes; first += kPieceBytes) {
     requests.emplace_back();
-    MPI_Irecv(static_cast<std::byte*>(data) + first, static_cast<int>(std::min(kPieceBytes, bytes - first)), MPI_BYTE,
-              from, tag, group, &requests.back());
+    MPI_Irecv(static_cast<std::byte*>(data) + first,
+              static_cast<int>(std::min(kPieceBytes, bytes - first)), MPI_BYTE, from, tag, group,
+              &requests.back());
   }
 }
 
@@ -146,7 +150,8 @@ struct OpenReceive {
   bool dropped = false;
 };
 
-Call MakeCall(CallKind kind, core::ConstTensorView data, ReduceOp op = ReduceOp::kSum, int root = 0) {
+Call MakeCall(CallKind kind, core::ConstTensorView data, ReduceOp op = ReduceOp::kSum,
+              int root = 0) {
   return {kind, data.dtype(), op, static_cast<int16_t>(root), data.elements()};
 }
 
@@ -164,7 +169,8 @@ class MpiCommunicator final : public Communicator {
   }
 
   ~MpiCommunicator() override {
-    WaitFor([this] { return ProgressSends(); }, [this] { return fmt::format("messages of {} were not taken", Self()); });
+    WaitFor([this] { return ProgressSends(); },
+            [this] { return fmt::format("messages of {} were not taken", Self()); });
     for (const auto& open : open_) {
       if (!open.empty()) open.front()->incoming.Cancel();
     }
@@ -174,7 +180,9 @@ class MpiCommunicator final : public Communicator {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   const std::string& name() const override { return name_; }
-  bool ClaimReport() noexcept override { return job_->session->rank() == 0 && job_->memory->ClaimReport(); }
+  bool ClaimReport() noexcept override {
+    return job_->session->rank() == 0 && job_->memory->ClaimReport(0);
+  }
   void Abort(const core::Error& reason) noexcept override { End(reason); }
 
  protected:
@@ -208,8 +216,10 @@ class MpiCommunicator final : public Communicator {
   }
   std::string Self() const { return fmt::format("rank {}", members_[rank_]); }
 
-  // Sends out(p) to every peer p and receives in(p) from it. `limit_s`: instead of the collective timeout.
-  void Exchange(const Call& call, const Out& out, const In& in, std::optional<double> limit_s = std::nullopt);
+  // Sends out(p) to every peer p and receives in(p) from it. `limit_s`: instead of the collective
+  // timeout.
+  void Exchange(const Call& call, const Out& out, const In& in,
+                std::optional<double> limit_s = std::nullopt);
   void AllReduceShares(core::TensorView inout, ReduceOp op);
   void WaitFor(const std::function<bool()>& ready, const std::function<std::string()>& late,
                std::optional<double> limit_s = std::nullopt);
@@ -238,12 +248,15 @@ class MpiCommunicator::ReceiveWork : public Work::Pending {
   void Wait() override {
     comm_.WaitFor([this] { return Done(); },
                   [this] {
-                    return fmt::format("rank {} has not sent a message to {} (group {}, {} bytes); {}",
-                                       comm_.members_[from_], comm_.Self(), comm_.name_, receive_->data.bytes(),
-                                       comm_.Self());
+                    return fmt::format(
+                        "rank {} has not sent a message to {} (group {}, {} bytes); {}",
+                        comm_.members_[from_], comm_.Self(), comm_.name_, receive_->data.bytes(),
+                        comm_.Self());
                   });
   }
-  bool Done() override { return receive_->done || (comm_.ProgressReceives(from_) && receive_->done); }
+  bool Done() override {
+    return receive_->done || (comm_.ProgressReceives(from_) && receive_->done);
+  }
 
  private:
   MpiCommunicator& comm_;
@@ -253,11 +266,13 @@ class MpiCommunicator::ReceiveWork : public Work::Pending {
 
 void MpiCommunicator::End(const core::Error& reason) noexcept {
   core::Log("error: {}", reason.what());
-  // mpirun sees a rank that failed, and ends the job. MPI_Abort would need this to be the session's thread.
+  // mpirun sees a rank that failed, and ends the job. MPI_Abort would need this to be the session's
+  // thread.
   ::_exit(reason.exit_code());
 }
 
-void MpiCommunicator::WaitFor(const std::function<bool()>& ready, const std::function<std::string()>& late,
+void MpiCommunicator::WaitFor(const std::function<bool()>& ready,
+                              const std::function<std::string()>& late,
                               std::optional<double> limit_s) {
   constexpr int kSpins = 1000;
   constexpr std::chrono::microseconds kPause{50};
@@ -267,12 +282,14 @@ void MpiCommunicator::WaitFor(const std::function<bool()>& ready, const std::fun
     ProgressSends();
     if (turn < kSpins) continue;
     if (job_->memory->aborted()) End(job_->memory->abort_reason());
-    if (Clock::now() - start > limit) End(core::PeerLost("{} waited {:g} s", late(), limit.count()));
+    if (Clock::now() - start > limit)
+      End(core::PeerLost("{} waited {:g} s", late(), limit.count()));
     std::this_thread::sleep_for(kPause);
   }
 }
 
-void MpiCommunicator::Exchange(const Call& call, const Out& out, const In& in, std::optional<double> limit_s) {
+void MpiCommunicator::Exchange(const Call& call, const Out& out, const In& in,
+                               std::optional<double> limit_s) {
   const Header own{call.Code(), call.elements};
   std::vector<MPI_Request> sends;
   std::vector<Incoming> incoming(static_cast<size_t>(size_));
@@ -289,9 +306,10 @@ void MpiCommunicator::Exchange(const Call& call, const Out& out, const In& in, s
       if (peer == rank_) continue;
       const bool arrived = incoming[peer].Test([&](const Header& header) {
         if (header.code != own.code || header.elements != own.elements) {
-          End(core::RuntimeFailure("collective #{} of group {} differs: {} called {}, rank {} called {}", calls_, name_,
-                                   Self(), call.Describe(), members_[peer],
-                                   Call::FromCode(header.code, header.elements).Describe()));
+          End(core::RuntimeFailure(
+              "collective #{} of group {} differs: {} called {}, rank {} called {}", calls_, name_,
+              Self(), call.Describe(), members_[peer],
+              Call::FromCode(header.code, header.elements).Describe()));
         }
         return in(peer);
       });
@@ -306,9 +324,9 @@ void MpiCommunicator::Exchange(const Call& call, const Out& out, const In& in, s
       const bool here = peer == rank_ || incoming[peer].header_arrived();
       (here ? waiting : missing).push_back(members_[peer]);
     }
-    return fmt::format("ranks [{}] have not {} {} #{} (group {}, {} bytes); ranks [{}]", fmt::join(missing, ", "),
-                       missing.empty() ? "finished" : "entered", call.Name(), calls_, name_, call.bytes(),
-                       fmt::join(waiting, ", "));
+    return fmt::format("ranks [{}] have not {} {} #{} (group {}, {} bytes); ranks [{}]",
+                       fmt::join(missing, ", "), missing.empty() ? "finished" : "entered",
+                       call.Name(), calls_, name_, call.bytes(), fmt::join(waiting, ", "));
   };
   WaitFor(ready, late, limit_s);
 }
@@ -321,10 +339,17 @@ Work MpiCommunicator::DoAllReduce(core::TensorView inout, ReduceOp op) {
   }
   const size_t bytes = inout.bytes();
   std::vector<std::byte> all(bytes * static_cast<size_t>(size_));
-  Exchange(call_, [&](int) { return ConstPart{inout.data(), bytes}; },
-           [&](int peer) { return Part{all.data() + bytes * static_cast<size_t>(peer), bytes}; });
+  Exchange(
+      call_,
+      [&](int) {
+        return ConstPart{inout.data(), bytes};
+      },
+      [&](int peer) {
+        return Part{all.data() + bytes * static_cast<size_t>(peer), bytes};
+      });
   std::vector<const void*> sources;
-  for (int peer = 0; peer < size_; ++peer) sources.push_back(all.data() + bytes * static_cast<size_t>(peer));
+  for (int peer = 0; peer < size_; ++peer)
+    sources.push_back(all.data() + bytes * static_cast<size_t>(peer));
   sources[rank_] = inout.data();
   ReduceInOrder(op, inout.dtype(), sources, inout.elements(), inout.data());
   return Work();
@@ -337,35 +362,52 @@ void MpiCommunicator::AllReduceShares(core::TensorView inout, ReduceOp op) {
     return Part{static_cast<std::byte*>(inout.data()) + static_cast<size_t>(first(peer)) * element,
                 static_cast<size_t>(first(peer + 1) - first(peer)) * element};
   };
-  const auto share_to_send = [&](int peer) { return ConstPart{share(peer).data, share(peer).bytes}; };
+  const auto share_to_send = [&](int peer) {
+    return ConstPart{share(peer).data, share(peer).bytes};
+  };
   const Part own = share(rank_);
   std::vector<std::byte> all(own.bytes * static_cast<size_t>(size_));
-  const auto summand = [&](int peer) { return Part{all.data() + own.bytes * static_cast<size_t>(peer), own.bytes}; };
+  const auto summand = [&](int peer) {
+    return Part{all.data() + own.bytes * static_cast<size_t>(peer), own.bytes};
+  };
   Exchange(call_, share_to_send, summand);
   std::vector<const void*> sources;
   for (int peer = 0; peer < size_; ++peer) sources.push_back(summand(peer).data);
   sources[rank_] = own.data;
   ReduceInOrder(op, inout.dtype(), sources, first(rank_ + 1) - first(rank_), own.data);
-  Exchange(call_, [&](int) { return share_to_send(rank_); }, share);
+  Exchange(
+      call_, [&](int) { return share_to_send(rank_); }, share);
 }
 
 Work MpiCommunicator::DoAllGather(core::ConstTensorView part, core::TensorView whole) {
   const auto place = [&](int peer) {
-    return Part{static_cast<std::byte*>(whole.data()) + part.bytes() * static_cast<size_t>(peer), part.bytes()};
+    return Part{static_cast<std::byte*>(whole.data()) + part.bytes() * static_cast<size_t>(peer),
+                part.bytes()};
   };
   if (part.bytes() != 0) std::memmove(place(rank_).data, part.data(), part.bytes());
-  Exchange(NewCall(MakeCall(CallKind::kAllGather, part)), [&](int) { return ConstPart{part.data(), part.bytes()}; },
-           place);
+  Exchange(
+      NewCall(MakeCall(CallKind::kAllGather, part)),
+      [&](int) {
+        return ConstPart{part.data(), part.bytes()};
+      },
+      place);
   return Work();
 }
 
-Work MpiCommunicator::DoReduceScatter(core::ConstTensorView whole, core::TensorView part, ReduceOp op) {
+Work MpiCommunicator::DoReduceScatter(core::ConstTensorView whole, core::TensorView part,
+                                      ReduceOp op) {
   const size_t bytes = part.bytes();
   const auto* data = static_cast<const std::byte*>(whole.data());
   std::vector<std::byte> all(bytes * static_cast<size_t>(size_));
-  const auto summand = [&](int peer) { return Part{all.data() + bytes * static_cast<size_t>(peer), bytes}; };
-  Exchange(NewCall(MakeCall(CallKind::kReduceScatter, whole, op)),
-           [&](int peer) { return ConstPart{data + bytes * static_cast<size_t>(peer), bytes}; }, summand);
+  const auto summand = [&](int peer) {
+    return Part{all.data() + bytes * static_cast<size_t>(peer), bytes};
+  };
+  Exchange(
+      NewCall(MakeCall(CallKind::kReduceScatter, whole, op)),
+      [&](int peer) {
+        return ConstPart{data + bytes * static_cast<size_t>(peer), bytes};
+      },
+      summand);
   std::vector<const void*> sources;
   for (int peer = 0; peer < size_; ++peer) sources.push_back(summand(peer).data);
   sources[rank_] = data + bytes * static_cast<size_t>(rank_);
@@ -374,9 +416,14 @@ Work MpiCommunicator::DoReduceScatter(core::ConstTensorView whole, core::TensorV
 }
 
 Work MpiCommunicator::DoBroadcast(core::TensorView inout, int root) {
-  Exchange(NewCall(MakeCall(CallKind::kBroadcast, inout, ReduceOp::kSum, root)),
-           [&](int) { return rank_ == root ? ConstPart{inout.data(), inout.bytes()} : ConstPart(); },
-           [&](int peer) { return peer == root ? Part{inout.data(), inout.bytes()} : Part(); });
+  Exchange(
+      NewCall(MakeCall(CallKind::kBroadcast, inout, ReduceOp::kSum, root)),
+      [&](int) {
+        return rank_ == root ? ConstPart{inout.data(), inout.bytes()} : ConstPart();
+      },
+      [&](int peer) {
+        return peer == root ? Part{inout.data(), inout.bytes()} : Part();
+      });
   return Work();
 }
 
@@ -386,9 +433,14 @@ Work MpiCommunicator::DoAllToAll(core::ConstTensorView in, core::TensorView out)
   auto* to = static_cast<std::byte*>(out.data());
   const size_t own = bytes * static_cast<size_t>(rank_);
   if (bytes != 0) std::memcpy(to + own, from + own, bytes);
-  Exchange(NewCall(MakeCall(CallKind::kAllToAll, in)),
-           [&](int peer) { return ConstPart{from + bytes * static_cast<size_t>(peer), bytes}; },
-           [&](int peer) { return Part{to + bytes * static_cast<size_t>(peer), bytes}; });
+  Exchange(
+      NewCall(MakeCall(CallKind::kAllToAll, in)),
+      [&](int peer) {
+        return ConstPart{from + bytes * static_cast<size_t>(peer), bytes};
+      },
+      [&](int peer) {
+        return Part{to + bytes * static_cast<size_t>(peer), bytes};
+      });
   return Work();
 }
 
@@ -426,8 +478,9 @@ bool MpiCommunicator::ProgressReceives(int from) {
       const Call sent = Call::FromCode(header.code, header.elements);
       const Call wanted = MakeCall(CallKind::kMessage, receive.data);
       if (!receive.dropped && (sent.Code() != wanted.Code() || sent.elements != wanted.elements)) {
-        End(core::RuntimeFailure("a message of group {} differs: rank {} sent {}, {} asked for {}", name_,
-                                 members_[from], sent.Describe(), Self(), wanted.Describe()));
+        End(core::RuntimeFailure("a message of group {} differs: rank {} sent {}, {} asked for {}",
+                                 name_, members_[from], sent.Describe(), Self(),
+                                 wanted.Describe()));
       }
       receive.buffer.resize(sent.bytes());
       return Part{receive.buffer.data(), receive.buffer.size()};
@@ -442,7 +495,8 @@ bool MpiCommunicator::ProgressReceives(int from) {
   return true;
 }
 
-std::unique_ptr<Communicator> MpiCommunicator::DoSplit(int color, int key, const std::string& name) {
+std::unique_ptr<Communicator> MpiCommunicator::DoSplit(int color, int key,
+                                                       const std::string& name) {
   // MPI's own split waits without bound: it begins when all are here.
   Barrier();
   MPI_Comm group = MPI_COMM_NULL;
@@ -461,10 +515,10 @@ std::string AgreeOnToken(int rank) {
   return fmt::format("mpirun {:016x}{:016x}", token[0], token[1]);
 }
 
-std::unique_ptr<Communicator> CreateHostGroup(const std::shared_ptr<MpiSession>& session, const CommOptions& options,
-                                              OnLeave on_leave) {
-  return CreateProcessGroup(AgreeOnToken(session->rank()), session->rank(), session->size(), options,
-                            ParentRole::kLauncher, session->parent(), std::move(on_leave));
+std::unique_ptr<Communicator> CreateHostGroup(const std::shared_ptr<MpiSession>& session,
+                                              const CommOptions& options, OnLeave on_leave) {
+  return CreateProcessGroup(AgreeOnToken(session->rank()), session->rank(), session->size(),
+                            options, ParentRole::kLauncher, session->parent(), std::move(on_leave));
 }
 
 }  // namespace
@@ -474,11 +528,13 @@ MpiSession::MpiSession() {
   int finalised = 0;
   MPI_Initialized(&initialised);
   MPI_Finalized(&finalised);
-  if (finalised != 0) throw core::RuntimeFailure("MPI was finalised before: it can be started once per process");
+  if (finalised != 0)
+    throw core::RuntimeFailure("MPI was finalised before: it can be started once per process");
   if (initialised == 0) {
     int provided = MPI_THREAD_SINGLE;
     MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
-    if (provided < MPI_THREAD_FUNNELED) throw core::RuntimeFailure("this MPI library does not support threads");
+    if (provided < MPI_THREAD_FUNNELED)
+      throw core::RuntimeFailure("this MPI library does not support threads");
     finalize_ = true;
   }
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
@@ -509,8 +565,8 @@ std::unique_ptr<Communicator> CreateMpiMessageGroup(const std::shared_ptr<MpiSes
   job->session = session;
   job->options = options;
   job->memory = JobMemory::CreateForThreads(1);
-  job->watchdog = std::make_unique<Watchdog>(job->memory, 0, session->rank(), std::vector<PeerLink>(),
-                                             session->parent(), true);
+  job->watchdog = std::make_unique<Watchdog>(job->memory, 0, session->rank(),
+                                             std::vector<PeerLink>(), session->parent(), true);
   MPI_Comm group = MPI_COMM_NULL;
   MPI_Comm_dup(MPI_COMM_WORLD, &group);
   return std::make_unique<MpiCommunicator>(std::move(job), group, "world");
@@ -519,8 +575,8 @@ std::unique_ptr<Communicator> CreateMpiMessageGroup(const std::shared_ptr<MpiSes
 std::unique_ptr<Communicator> CreateMpiGroup(int rank, int ranks, const CommOptions& options) {
   auto session = std::make_shared<MpiSession>();
   if (session->rank() != rank || session->size() != ranks) {
-    throw core::BadInput("the launcher's variables say rank {} of {}, MPI says rank {} of {}", rank, ranks,
-                         session->rank(), session->size());
+    throw core::BadInput("the launcher's variables say rank {} of {}, MPI says rank {} of {}", rank,
+                         ranks, session->rank(), session->size());
   }
   if (!session->one_host()) return CreateMpiMessageGroup(session, options);
   return CreateHostGroup(session, options, [session](bool aborted) {

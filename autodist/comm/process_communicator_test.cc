@@ -54,14 +54,17 @@ void RunProcesses(int ranks, const CommOptions& options, const RankBody& body) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Processes, ConformanceTest,
-                         testing::Values(Backend{"processes", 2, &RunProcesses}, Backend{"processes", 3, &RunProcesses},
+                         testing::Values(Backend{"processes", 2, &RunProcesses},
+                                         Backend{"processes", 3, &RunProcesses},
                                          Backend{"processes", 8, &RunProcesses}),
                          BackendName);
 
 // A process that starts as `rank` of `ranks` is refused.
-void ExpectRefusal(int rank, int ranks, double timeout_s, const std::string& job, const core::Error& expected) {
+void ExpectRefusal(int rank, int ranks, double timeout_s, const std::string& job,
+                   const core::Error& expected) {
   const core::Error error = ErrorOf([&] {
-    CreateProcessGroup(job, rank, ranks, {.collective_timeout_s = timeout_s}, ParentRole::kLauncher);
+    CreateProcessGroup(job, rank, ranks, {.collective_timeout_s = timeout_s},
+                       ParentRole::kLauncher);
   });
   EXPECT_EQ(error.kind(), expected.kind());
   EXPECT_STREQ(error.what(), expected.what());
@@ -70,9 +73,8 @@ void ExpectRefusal(int rank, int ranks, double timeout_s, const std::string& job
 TEST(RendezvousTest, RanksThatDisagreeOnTheirNumberAreAllRefused) {
   const std::string job = JobName();
   const auto expected = core::BadInput("rank 0 was started for 2 ranks, rank 1 for 3 ({})", job);
-  const auto processes = StartProcesses(3, [&](int rank) {
-    ExpectRefusal(std::min(rank, 1), rank == 0 ? 2 : 3, 60, job, expected);
-  });
+  const auto processes = StartProcesses(
+      3, [&](int rank) { ExpectRefusal(std::min(rank, 1), rank == 0 ? 2 : 3, 60, job, expected); });
   EXPECT_EQ(ExitStatus(processes[0]), 0);
   EXPECT_EQ(ExitStatus(processes[1]), 0);
   EXPECT_EQ(ExitStatus(processes[2]), 0);
@@ -80,22 +82,27 @@ TEST(RendezvousTest, RanksThatDisagreeOnTheirNumberAreAllRefused) {
 
 TEST(RendezvousTest, ARankGivenTwiceIsRefusedEverywhere) {
   const std::string job = JobName();
-  const auto expected = core::BadInput("rank 1 was started twice, or two jobs have the same {}", job);
-  const auto processes = StartProcesses(3, [&](int rank) { ExpectRefusal(std::min(rank, 1), 3, 60, job, expected); });
+  const auto expected =
+      core::BadInput("rank 1 was started twice, or two jobs have the same {}", job);
+  const auto processes =
+      StartProcesses(3, [&](int rank) { ExpectRefusal(std::min(rank, 1), 3, 60, job, expected); });
   for (pid_t process : processes) EXPECT_EQ(ExitStatus(process), 0);
 }
 
 TEST(RendezvousTest, RankZeroGivenTwiceIsRefusedEverywhere) {
   const std::string job = JobName();
-  const auto expected = core::BadInput("rank 0 was started twice, or two jobs have the same {}", job);
-  const auto processes = StartProcesses(3, [&](int rank) { ExpectRefusal(std::max(0, rank - 1), 3, 60, job, expected); });
+  const auto expected =
+      core::BadInput("rank 0 was started twice, or two jobs have the same {}", job);
+  const auto processes = StartProcesses(
+      3, [&](int rank) { ExpectRefusal(std::max(0, rank - 1), 3, 60, job, expected); });
   for (pid_t process : processes) EXPECT_EQ(ExitStatus(process), 0);
 }
 
 TEST(RendezvousTest, RanksThatDoNotComeAreNamed) {
   const std::string job = JobName();
   const auto without_some = StartProcesses(2, [&](int rank) {
-    ExpectRefusal(2 * rank, 4, 0.5, job, core::PeerLost("ranks 1, 3 did not appear within 0.5 s ({})", job));
+    ExpectRefusal(2 * rank, 4, 0.5, job,
+                  core::PeerLost("ranks 1, 3 did not appear within 0.5 s ({})", job));
   });
   for (pid_t process : without_some) EXPECT_EQ(ExitStatus(process), 0);
   const auto without_host = StartProcesses(1, [&](int) {
@@ -108,7 +115,8 @@ TEST(RendezvousTest, RanksThatDoNotComeAreNamed) {
 TEST(RendezvousTest, StrangersAreDropped) {
   const std::string job = JobName();
   const auto run = [&](int rank) {
-    CreateProcessGroup(job, rank, 2, {.collective_timeout_s = 60}, ParentRole::kLauncher)->Barrier();
+    CreateProcessGroup(job, rank, 2, {.collective_timeout_s = 60}, ParentRole::kLauncher)
+        ->Barrier();
   };
   const auto host = StartProcesses(1, run);
   sockaddr_un address{};
@@ -117,9 +125,12 @@ TEST(RendezvousTest, StrangersAreDropped) {
   std::memcpy(address.sun_path + 1, name.data(), name.size());
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
   std::vector<UniqueFd> strangers;
-  for (const std::string& words : {std::string(), std::string("GET / HTTP/1.1\r\n\r\n"), std::string(40, '\xff')}) {
+  for (const std::string& words :
+       {std::string(), std::string("GET / HTTP/1.1\r\n\r\n"), std::string(40, '\xff')}) {
     strangers.emplace_back(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    while (::connect(strangers.back().get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) ::usleep(1000);
+    while (::connect(strangers.back().get(), reinterpret_cast<const sockaddr*>(&address), length) !=
+           0)
+      ::usleep(1000);
     if (!words.empty()) {
       EXPECT_GT(::send(strangers.back().get(), words.data(), words.size(), MSG_NOSIGNAL), 0);
     }
@@ -133,7 +144,8 @@ TEST(RendezvousTest, StrangersAreDropped) {
 TEST(RendezvousTest, JobsWithDifferentNamesLiveSideBySide) {
   const std::string job = JobName();
   const auto processes = StartProcesses(4, [&](int process) {
-    const auto comm = CreateProcessGroup(job + std::to_string(process % 2), process / 2, 2, {}, ParentRole::kLauncher);
+    const auto comm = CreateProcessGroup(job + std::to_string(process % 2), process / 2, 2, {},
+                                         ParentRole::kLauncher);
     int32_t parity = process % 2;
     comm->AllReduce({&parity, 1, 1}).Wait();
     EXPECT_EQ(parity, 2 * (process % 2));

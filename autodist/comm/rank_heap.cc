@@ -40,6 +40,8 @@ std::byte* RankHeap::Allocate(size_t bytes, uint32_t holders) {
   return base_ + gap + sizeof(Header);
 }
 
-void RankHeap::Release(std::byte* block) { HeaderOf(block).holders.fetch_sub(1, std::memory_order_acq_rel); }
+void RankHeap::Release(std::byte* block) {
+  HeaderOf(block).holders.fetch_sub(1, std::memory_order_acq_rel);
+}
 
 }  // namespace autodist::comm

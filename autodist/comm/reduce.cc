@@ -65,12 +65,14 @@ inline A Combine(A a, A b) {
   }
 }
 
-// The result may be one of the sources: each element is read before it is written, in the same iteration, so no
-// dependence is carried from one iteration to the next and the loops may be vectorised ("ivdep").
+// The result may be one of the sources: each element is read before it is written, in the same
+// iteration, so no dependence is carried from one iteration to the next and the loops may be
+// vectorised ("ivdep").
 template <ReduceOp op, typename T>
 void ReduceTwo(const T* a, const T* b, int64_t elements, T* result) {
 #pragma GCC ivdep
-  for (int64_t i = 0; i < elements; ++i) result[i] = Store<T>(Combine<op, T>(Load(a[i]), Load(b[i])));
+  for (int64_t i = 0; i < elements; ++i)
+    result[i] = Store<T>(Combine<op, T>(Load(a[i]), Load(b[i])));
 }
 
 template <ReduceOp op, typename T>
@@ -109,7 +111,8 @@ void Reduce(ReduceOp op, std::span<const void* const> sources, int64_t elements,
 
 }  // namespace
 
-void ReduceInOrder(ReduceOp op, DType dtype, std::span<const void* const> sources, int64_t elements, void* result) {
+void ReduceInOrder(ReduceOp op, DType dtype, std::span<const void* const> sources, int64_t elements,
+                   void* result) {
   AUTODIST_CHECK(!sources.empty());
   switch (dtype) {
     case DType::kF32:

@@ -1,4 +1,5 @@
-// The arithmetic of AllReduce and ReduceScatter: one definition, so that every backend gives the same bits.
+// The arithmetic of AllReduce and ReduceScatter: one definition, so that every backend gives the
+// same bits.
 #ifndef AUTODIST_COMM_REDUCE_H_
 #define AUTODIST_COMM_REDUCE_H_
 
@@ -10,11 +11,12 @@
 
 namespace autodist::comm {
 
-// result[i] = op(sources[0][i], sources[1][i], ...) for i in [0, elements), left to right. f32, bf16 and f16 are
-// accumulated in f32 and rounded once; integers wrap; a NaN wins a maximum. `result` may be any one of the sources.
-// REQUIRES at least one source; all hold elements of `dtype`, aligned to its size.
-void ReduceInOrder(ReduceOp op, core::DType dtype, std::span<const void* const> sources, int64_t elements,
-                   void* result);
+// result[i] = op(sources[0][i], sources[1][i], ...) for i in [0, elements), left to right. f32,
+// bf16 and f16 are accumulated in f32 and rounded once; integers wrap; a NaN wins a maximum.
+// `result` may be any one of the sources. REQUIRES at least one source; all hold elements of
+// `dtype`, aligned to its size.
+void ReduceInOrder(ReduceOp op, core::DType dtype, std::span<const void* const> sources,
+                   int64_t elements, void* result);
 
 }  // namespace autodist::comm
 

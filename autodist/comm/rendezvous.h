@@ -1,10 +1,11 @@
 // How the processes of a job on one host find each other and come to share a JobMemory.
 //
-// Rank 0 listens on a socket in Linux's abstract name space, whose name is made of the user and the job; the others
-// connect, say who they are, and get the descriptor of an anonymous file. Nothing of this has a name in a file system,
-// so nothing is left behind, whatever dies when. (A TCP port would not do: torchrun's own store occupies MASTER_PORT.)
-// Connections of other users, and whatever does not speak this protocol, are dropped. The connections stay open: they
-// end when a process ends, which is what the watchdog listens for.
+// Rank 0 listens on a socket in Linux's abstract name space, whose name is made of the user and the
+// job; the others connect, say who they are, and get the descriptor of an anonymous file. Nothing
+// of this has a name in a file system, so nothing is left behind, whatever dies when. (A TCP port
+// would not do: torchrun's own store occupies MASTER_PORT.) Connections of other users, and
+// whatever does not speak this protocol, are dropped. The connections stay open: they end when a
+// process ends, which is what the watchdog listens for.
 #ifndef AUTODIST_COMM_RENDEZVOUS_H_
 #define AUTODIST_COMM_RENDEZVOUS_H_
 
@@ -35,9 +36,10 @@ struct HostJob {
   bool common_parent = false;   // all ranks are children of one process
 };
 
-// Collective over the processes 0 .. ranks-1 that give the same `job`. `look_around` is called every 100 ms or so and
-// may throw. Throws, on every rank that could be reached: kPeerLost when not all came within the time-out (naming
-// them), kBadInput when they contradict each other (rank given twice, different number of ranks or build).
+// Collective over the processes 0 .. ranks-1 that give the same `job`. `look_around` is called
+// every 100 ms or so and may throw. Throws, on every rank that could be reached: kPeerLost when not
+// all came within the time-out (naming them), kBadInput when they contradict each other (rank given
+// twice, different number of ranks or build).
 HostJob MeetOnHost(const std::string& job, int rank, int ranks, const CommOptions& options,
                    const std::function<void()>& look_around);
 

@@ -11,16 +11,19 @@
 namespace autodist::comm {
 namespace {
 
-// Up to here every rank adds all slots itself: one synchronisation. Above, each adds its share and hands it on.
+// Up to here every rank adds all slots itself: one synchronisation. Above, each adds its share and
+// hands it on.
 constexpr size_t kOneRoundBytes = size_t{32} << 10;
-// Chunks of the large all-reduce: small enough that slots stay in the cache, large enough that meeting is cheap.
+// Chunks of the large all-reduce: small enough that slots stay in the cache, large enough that
+// meeting is cheap.
 constexpr size_t kChunkBytes = size_t{128} << 10;
 static_assert(kOneRoundBytes <= kSlotBytes && 2 * kChunkBytes <= kSlotBytes);
 
 // Elements [first, first + count) of a contiguous tensor, as bytes.
 struct Bytes {
   explicit Bytes(core::ConstTensorView view)
-      : data(static_cast<std::byte*>(const_cast<void*>(view.data()))), element(core::SizeOf(view.dtype())) {}
+      : data(static_cast<std::byte*>(const_cast<void*>(view.data()))),
+        element(core::SizeOf(view.dtype())) {}
   std::byte* at(int64_t index) const { return data + static_cast<size_t>(index) * element; }
   size_t length(int64_t count) const { return static_cast<size_t>(count) * element; }
 
@@ -32,11 +35,13 @@ void Copy(void* to, const void* from, size_t bytes) {
   if (bytes != 0 && to != from) std::memcpy(to, from, bytes);
 }
 
-Call MakeCall(CallKind kind, core::ConstTensorView data, ReduceOp op = ReduceOp::kSum, int root = 0) {
+Call MakeCall(CallKind kind, core::ConstTensorView data, ReduceOp op = ReduceOp::kSum,
+              int root = 0) {
   return {kind, data.dtype(), op, static_cast<int16_t>(root), data.elements()};
 }
 
-// Chunks of at least one element, at least one chunk even of nothing: an empty collective meets too.
+// Chunks of at least one element, at least one chunk even of nothing: an empty collective meets
+// too.
 int64_t ElementsPerChunk(size_t room_bytes, core::DType dtype) {
   return std::max<int64_t>(1, static_cast<int64_t>(room_bytes / core::SizeOf(dtype)));
 }
@@ -48,12 +53,15 @@ std::unique_ptr<Communicator> SharedMemoryCommunicator::World(std::shared_ptr<Jo
   std::iota(members.begin(), members.end(), 0);
   std::byte* block = job->memory->world_block();
   const int rank = job->rank;
-  return std::make_unique<SharedMemoryCommunicator>(std::move(job), block, rank, std::move(members), "world");
+  return std::make_unique<SharedMemoryCommunicator>(std::move(job), block, rank, std::move(members),
+                                                    "world");
 }
 
-SharedMemoryCommunicator::SharedMemoryCommunicator(std::shared_ptr<JobRank> job, std::byte* block, int rank,
-                                                   std::vector<int> members, std::string name)
-    : member_(std::move(job), block, rank, std::move(members), std::move(name)), mailbox_(member_) {}
+SharedMemoryCommunicator::SharedMemoryCommunicator(std::shared_ptr<JobRank> job, std::byte* block,
+                                                   int rank, std::vector<int> members,
+                                                   std::string name)
+    : member_(std::move(job), block, rank, std::move(members), std::move(name)),
+      mailbox_(member_) {}
 
 Work SharedMemoryCommunicator::DoAllReduce(core::TensorView inout, ReduceOp op) {
   member_.Begin(MakeCall(CallKind::kAllReduce, inout, op));
@@ -71,11 +79,12 @@ void SharedMemoryCommunicator::AllReduceOneRound(core::TensorView inout, ReduceO
   const void* sources[kMaxRanksPerHost];
   for (int peer = 0; peer < size(); ++peer) sources[peer] = member_.Slot(peer);
   sources[rank()] = inout.data();
-  ReduceInOrder(op, inout.dtype(), {sources, static_cast<size_t>(size())}, inout.elements(), inout.data());
+  ReduceInOrder(op, inout.dtype(), {sources, static_cast<size_t>(size())}, inout.elements(),
+                inout.data());
 }
 
-// Round k carries in each slot the rank's summands of chunk k, and behind them the rank's share of the sums of chunk
-// k - 1: chunks + 1 rounds in all.
+// Round k carries in each slot the rank's summands of chunk k, and behind them the rank's share of
+// the sums of chunk k - 1: chunks + 1 rounds in all.
 void SharedMemoryCommunicator::AllReduceInChunks(core::TensorView inout, ReduceOp op) {
   const Bytes data(inout);
   const int64_t chunk = ElementsPerChunk(kChunkBytes, inout.dtype());
@@ -105,7 +114,8 @@ void SharedMemoryCommunicator::AllReduceInChunks(core::TensorView inout, ReduceO
     if (k < chunks) {
       const int64_t begin = share(k, rank());
       const int64_t elements = share(k, rank() + 1) - begin;
-      for (int peer = 0; peer < ranks; ++peer) sources[peer] = member_.Slot(peer) + data.length(begin);
+      for (int peer = 0; peer < ranks; ++peer)
+        sources[peer] = member_.Slot(peer) + data.length(begin);
       std::byte* own = data.at(first(k) + begin);
       sources[rank()] = own;
       ReduceInOrder(op, inout.dtype(), {sources, static_cast<size_t>(ranks)}, elements, own);
@@ -134,7 +144,8 @@ Work SharedMemoryCommunicator::DoAllGather(core::ConstTensorView part, core::Ten
   return Work();
 }
 
-Work SharedMemoryCommunicator::DoReduceScatter(core::ConstTensorView whole, core::TensorView part, ReduceOp op) {
+Work SharedMemoryCommunicator::DoReduceScatter(core::ConstTensorView whole, core::TensorView part,
+                                               ReduceOp op) {
   member_.Begin(MakeCall(CallKind::kReduceScatter, whole, op));
   const Bytes from(whole);
   const Bytes to(part);
@@ -150,7 +161,8 @@ Work SharedMemoryCommunicator::DoReduceScatter(core::ConstTensorView whole, core
            from.length(count));
     }
     member_.Meet();
-    for (int peer = 0; peer < ranks; ++peer) sources[peer] = member_.Slot(peer) + from.length(rank() * count);
+    for (int peer = 0; peer < ranks; ++peer)
+      sources[peer] = member_.Slot(peer) + from.length(rank() * count);
     sources[rank()] = from.at(rank() * part.elements() + first);
     ReduceInOrder(op, part.dtype(), {sources, static_cast<size_t>(ranks)}, count, to.at(first));
     first += chunk;
@@ -185,13 +197,15 @@ Work SharedMemoryCommunicator::DoAllToAll(core::ConstTensorView in, core::Tensor
     const int64_t count = std::min(chunk, part - first);
     for (int peer = 0; peer < ranks; ++peer) {
       if (peer == rank()) continue;
-      Copy(member_.NextSlot() + from.length(peer * count), from.at(peer * part + first), from.length(count));
+      Copy(member_.NextSlot() + from.length(peer * count), from.at(peer * part + first),
+           from.length(count));
     }
     member_.Meet();
     Copy(to.at(rank() * part + first), from.at(rank() * part + first), from.length(count));
     for (int i = 1; i < ranks; ++i) {
       const int peer = (rank() + i) % ranks;
-      Copy(to.at(peer * part + first), member_.Slot(peer) + from.length(rank() * count), from.length(count));
+      Copy(to.at(peer * part + first), member_.Slot(peer) + from.length(rank() * count),
+           from.length(count));
     }
     first += chunk;
   } while (first < part);
@@ -203,14 +217,17 @@ Work SharedMemoryCommunicator::DoSend(core::ConstTensorView data, int to) {
   return Work();
 }
 
-Work SharedMemoryCommunicator::DoReceive(core::TensorView data, int from) { return mailbox_.Receive(data, from); }
+Work SharedMemoryCommunicator::DoReceive(core::TensorView data, int from) {
+  return mailbox_.Receive(data, from);
+}
 
 void SharedMemoryCommunicator::DoBarrier(std::optional<double> limit_s) {
   member_.Begin(Call(), limit_s);
   member_.Meet();
 }
 
-std::unique_ptr<Communicator> SharedMemoryCommunicator::DoSplit(int color, int key, const std::string& name) {
+std::unique_ptr<Communicator> SharedMemoryCommunicator::DoSplit(int color, int key,
+                                                                const std::string& name) {
   const int64_t own[] = {color, key};
   std::vector<int64_t> all(2 * static_cast<size_t>(size()));
   AllGather({own, 1, 2}, {all.data(), size(), 2}).Wait();
@@ -218,15 +235,18 @@ std::unique_ptr<Communicator> SharedMemoryCommunicator::DoSplit(int color, int k
   for (int peer = 0; peer < size(); ++peer) {
     if (all[2 * peer] == color) peers.push_back(peer);
   }
-  std::stable_sort(peers.begin(), peers.end(), [&](int a, int b) { return all[2 * a + 1] < all[2 * b + 1]; });
+  std::stable_sort(peers.begin(), peers.end(),
+                   [&](int a, int b) { return all[2 * a + 1] < all[2 * b + 1]; });
 
   // The first of each color makes the block, and tells where it is.
   int64_t offset = -1;
   const bool leads = color >= 0 && peers.front() == rank();
   if (leads) {
     const int ranks = static_cast<int>(peers.size());
-    std::byte* block = member_.job().heap.Allocate(GroupMemory::Bytes(ranks), static_cast<uint32_t>(ranks));
-    if (block == nullptr) member_.Fail(core::RuntimeFailure("group {}: too many groups of this size", name));
+    std::byte* block =
+        member_.job().heap.Allocate(GroupMemory::Bytes(ranks), static_cast<uint32_t>(ranks));
+    if (block == nullptr)
+      member_.Fail(core::RuntimeFailure("group {}: too many groups of this size", name));
     GroupMemory(block, ranks).Initialise();
     offset = static_cast<int64_t>(member_.job().memory->offset_of(block));
   }

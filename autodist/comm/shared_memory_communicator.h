@@ -1,4 +1,5 @@
-// The collectives over shared memory: one engine for ranks that are threads, processes, or MPI ranks of one host.
+// The collectives over shared memory: one engine for ranks that are threads, processes, or MPI
+// ranks of one host.
 #ifndef AUTODIST_COMM_SHARED_MEMORY_COMMUNICATOR_H_
 #define AUTODIST_COMM_SHARED_MEMORY_COMMUNICATOR_H_
 
@@ -17,14 +18,16 @@ class SharedMemoryCommunicator final : public Communicator {
   // The group of all ranks of the job. Each rank makes its own.
   static std::unique_ptr<Communicator> World(std::shared_ptr<JobRank> job);
 
-  SharedMemoryCommunicator(std::shared_ptr<JobRank> job, std::byte* block, int rank, std::vector<int> members,
-                           std::string name);
+  SharedMemoryCommunicator(std::shared_ptr<JobRank> job, std::byte* block, int rank,
+                           std::vector<int> members, std::string name);
 
   int rank() const override { return member_.rank(); }
   int size() const override { return member_.size(); }
   const std::string& name() const override { return member_.name(); }
   void Abort(const core::Error& reason) noexcept override { member_.Abort(reason); }
-  bool ClaimReport() noexcept override { return member_.job().memory->ClaimReport(); }
+  bool ClaimReport() noexcept override {
+    return member_.job().memory->ClaimReport(member_.job().rank);
+  }
 
  protected:
   Work DoAllReduce(core::TensorView inout, ReduceOp op) override;

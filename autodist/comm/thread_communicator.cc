@@ -5,11 +5,13 @@
 
 namespace autodist::comm {
 
-std::vector<std::unique_ptr<Communicator>> CreateThreadGroup(int ranks, const CommOptions& options) {
+std::vector<std::unique_ptr<Communicator>> CreateThreadGroup(int ranks,
+                                                             const CommOptions& options) {
   const std::shared_ptr<JobMemory> memory = JobMemory::CreateForThreads(ranks);
   std::vector<std::unique_ptr<Communicator>> group;
   for (int rank = 0; rank < ranks; ++rank) {
-    group.push_back(SharedMemoryCommunicator::World(std::make_shared<JobRank>(memory, rank, options)));
+    group.push_back(
+        SharedMemoryCommunicator::World(std::make_shared<JobRank>(memory, rank, options)));
   }
   return group;
 }

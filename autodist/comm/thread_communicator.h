@@ -9,10 +9,12 @@
 
 namespace autodist::comm {
 
-// The communicators of a job of `ranks` threads, 1 <= ranks <= 256; hand the r-th to the thread of rank r. A rank
-// thread that ends with an error calls Abort() with it, so that the others do not wait for it; one that merely
-// destroys its communicator has left, and whoever waits for it gets kPeerLost.
-std::vector<std::unique_ptr<Communicator>> CreateThreadGroup(int ranks, const CommOptions& options = {});
+// The communicators of a job of `ranks` threads, 1 <= ranks <= 256; hand the r-th to the thread of
+// rank r. A rank thread that ends with an error calls Abort() with it, so that the others do not
+// wait for it; one that merely destroys its communicator has left, and whoever waits for it gets
+// kPeerLost.
+std::vector<std::unique_ptr<Communicator>> CreateThreadGroup(int ranks,
+                                                             const CommOptions& options = {});
 
 }  // namespace autodist::comm
 

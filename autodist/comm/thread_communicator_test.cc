@@ -33,7 +33,8 @@ TEST(ThreadCommunicatorTest, OneRankNeedsNobody) {
   EXPECT_EQ(comm.Split(3, 0)->size(), 1);
 }
 
-// A rank thread whose error nobody announces still does not hang the others: its communicator goes with its stack.
+// A rank thread whose error nobody announces still does not hang the others: its communicator goes
+// with its stack.
 TEST(ThreadCommunicatorTest, AThreadThatThrowsIsNotWaitedFor) {
   RunOnThreads(2, CommOptions(), [](std::unique_ptr<Communicator>& shared) {
     const std::unique_ptr<Communicator> comm = std::move(shared);

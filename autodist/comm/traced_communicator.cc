@@ -9,9 +9,11 @@ namespace {
 // Adds its own lifetime to the totals.
 class Stopwatch {
  public:
-  explicit Stopwatch(CommTotals& totals) : totals_(totals), start_(std::chrono::steady_clock::now()) {}
+  explicit Stopwatch(CommTotals& totals)
+      : totals_(totals), start_(std::chrono::steady_clock::now()) {}
   ~Stopwatch() {
-    totals_.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    totals_.seconds +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
   Stopwatch(const Stopwatch&) = delete;
   Stopwatch& operator=(const Stopwatch&) = delete;
@@ -58,7 +60,8 @@ Work TracedCommunicator::DoAllGather(core::ConstTensorView part, core::TensorVie
   return Traced(whole.bytes(), [&] { return inner_->AllGather(part, whole); });
 }
 
-Work TracedCommunicator::DoReduceScatter(core::ConstTensorView whole, core::TensorView part, ReduceOp op) {
+Work TracedCommunicator::DoReduceScatter(core::ConstTensorView whole, core::TensorView part,
+                                         ReduceOp op) {
   return Traced(whole.bytes(), [&] { return inner_->ReduceScatter(whole, part, op); });
 }
 
@@ -83,7 +86,8 @@ void TracedCommunicator::DoBarrier(std::optional<double> limit_s) {
   inner_->Barrier(limit_s);
 }
 
-std::unique_ptr<Communicator> TracedCommunicator::DoSplit(int color, int key, const std::string& name) {
+std::unique_ptr<Communicator> TracedCommunicator::DoSplit(int color, int key,
+                                                          const std::string& name) {
   auto group = inner_->Split(color, key, name);
   if (group == nullptr) return nullptr;
   return std::make_unique<TracedCommunicator>(std::move(group), totals_);

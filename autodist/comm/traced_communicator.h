@@ -20,7 +20,8 @@ struct CommTotals {
 // Passes every call on to `inner`. The totals are read by the thread that communicates.
 class TracedCommunicator final : public Communicator {
  public:
-  // `totals` must outlive this; several communicators may share it. Groups split off are traced into it too.
+  // `totals` must outlive this; several communicators may share it. Groups split off are traced
+  // into it too.
   TracedCommunicator(std::unique_ptr<Communicator> inner, CommTotals& totals);
 
   int rank() const override { return inner_->rank(); }

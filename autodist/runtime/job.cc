@@ -35,7 +35,7 @@ std::unique_ptr<comm::Communicator> JoinWorld(const comm::LaunchInfo& launch,
   try {
     return comm::CreateCommunicator(launch, options);
   } catch (const comm::ToldByRank0& told) {
-    throw RankError(told, /*report=*/false);
+    throw RankError(told, nullptr);
   }
 }
 
@@ -94,7 +94,7 @@ void Job::Run(const std::function<void(size_t)>& body) {
     }
     for (std::thread& thread : threads) thread.join();
   }
-  if (first != nullptr) throw RankError(ErrorOf(first), ranks_.front().world->ClaimReport());
+  if (first != nullptr) throw RankError(ErrorOf(first), ranks_.front().world);
 }
 
 void Job::Agree(const std::optional<core::Error>& error, const std::vector<Shared>& shared) {
@@ -107,7 +107,7 @@ void Job::Agree(const std::optional<core::Error>& error, const std::vector<Share
     comm::AgreeOnError(*rank.world, error);
     for (const Shared& fact : shared) comm::CheckSame(*rank.world, fact.label, fact.value);
   } catch (const core::Error& agreed) {
-    throw RankError(agreed, rank.world->ClaimReport());
+    throw RankError(agreed, rank.world);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "autodist/comm/communicator.h"
@@ -20,8 +21,8 @@ namespace autodist::runtime {
 
 // What one rank works with. Lives as long as the job.
 struct Rank {
-  int index = 0;  // in the world
-  std::unique_ptr<comm::Communicator> world;
+  int index = 0;                              // in the world
+  std::shared_ptr<comm::Communicator> world;  // shared with a RankError
   std::unique_ptr<device::ThreadPool> pool;
   std::unique_ptr<device::Stream> stream;
 };
@@ -29,10 +30,20 @@ struct Rank {
 // An error that every rank of the job ended with; one process prints it.
 class RankError : public core::Error {
  public:
-  RankError(const core::Error& error, bool report) : core::Error(error), report_(report) {}
+  // Asks `world` whether this process is the one that prints. This process stays in the job for as
+  // long as the error, or a copy of it, exists: print it before that. Without `world`: not this
+  // one.
+  RankError(const core::Error& error, std::shared_ptr<comm::Communicator> world)
+      : core::Error(error),
+        world_(std::move(world)),
+        report_(world_ != nullptr && world_->ClaimReport()) {}
+  // `original` in other words.
+  RankError(const core::Error& error, const RankError& original)
+      : core::Error(error), world_(original.world_), report_(original.report_) {}
   bool report() const { return report_; }
 
  private:
+  std::shared_ptr<comm::Communicator> world_;
   bool report_;
 };
 
