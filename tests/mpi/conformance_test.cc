@@ -1,11 +1,12 @@
-// The suite of communicators, run by `mpirun -n N`: over the memory of the host, and over MPI messages, which between
-// hosts are all there is.
+// The suite of communicators, run by `mpirun -n N`: over the memory of the host, and over MPI
+// messages, which between hosts are all there is.
+#include "autodist/comm/conformance.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <memory>
 
-#include "autodist/comm/conformance.h"
 #include "autodist/comm/launch.h"
 #include "autodist/comm/mpi_communicator.h"
 

@@ -1,7 +1,8 @@
-// A rank for the tests of this folder: meets the others as its launcher says, reports that it runs, and then keeps
-// doing one thing until something ends it.
+// A rank for the tests of this folder: meets the others as its launcher says, reports that it runs,
+// and then keeps doing one thing until something ends it.
 //   rank_program DIRECTORY BEHAVIOUR [TIMEOUT_S]
-// DIRECTORY gets a file `<rank>` with the process id once all ranks have met, and `<rank>.turns`, which grows.
+// DIRECTORY gets a file `<rank>` with the process id once all ranks have met, and `<rank>.turns`,
+// which grows.
 #include <unistd.h>
 
 #include <atomic>
@@ -42,7 +43,8 @@ void Compute() {
   while (true) std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
-void Behave(Communicator& comm, const std::filesystem::path& directory, const std::string& behaviour) {
+void Behave(Communicator& comm, const std::filesystem::path& directory,
+            const std::string& behaviour) {
   if (behaviour == "communicate") Communicate(comm, directory);
   if (behaviour == "compute") Compute();
   if (behaviour == "receive") {
@@ -51,7 +53,9 @@ void Behave(Communicator& comm, const std::filesystem::path& directory, const st
   }
   const bool last = comm.rank() == comm.size() - 1;
   if (behaviour == "exit early") last ? std::exit(0) : Compute();
-  if (behaviour == "fail") last ? throw core::BadInput("weights: broken") : Communicate(comm, directory);
+  if (behaviour == "load") last ? Compute() : comm.Barrier(3600);
+  if (behaviour == "fail")
+    last ? throw core::BadInput("weights: broken") : Communicate(comm, directory);
   throw core::BadInput("behaviour '{}' is unknown", behaviour);
 }
 
