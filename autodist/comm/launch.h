@@ -3,10 +3,13 @@
 // Sources, strongest first:
 //   Open MPI   OMPI_COMM_WORLD_RANK, _SIZE, _LOCAL_RANK, _LOCAL_SIZE
 //   MPICH      PMI_RANK, PMI_SIZE, MPI_LOCALRANKID, MPI_LOCALNRANKS
-//   torchrun   RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_PORT, TORCHELASTIC_RUN_ID;
-//   the same set by hand flags      --local-rank, --world-size Slurm      SLURM_PROCID,
-//   SLURM_NTASKS, SLURM_LOCALID of a step (srun); read only when no other source speaks, as
-//              mpirun and torchrun run inside allocations whose variables then mean something else
+//   torchrun   RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_PORT, TORCHELASTIC_RUN_ID
+//   by hand    the same variables
+//   flags      --local-rank, --world-size
+//   Slurm      SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID of a step (srun)
+// Slurm's are read only when no other source speaks: mpirun and torchrun run inside allocations
+// whose variables then mean something else.
+//
 // Sources that speak must agree: a value that differs is refused with both names and values.
 // Variables that are set but empty count as not set.
 #ifndef AUTODIST_COMM_LAUNCH_H_

@@ -8,8 +8,8 @@
 namespace autodist::core {
 
 void CheckFailed(const char* file, int line, const std::string& what) {
-  std::fprintf(stderr, "%sbug in autodist: %s:%d: CHECK failed: %s\n", LogPrefix().c_str(), file, line,
-               what.c_str());
+  std::fprintf(stderr, "%sbug in autodist: %s:%d: CHECK failed: %s\n", LogPrefix().c_str(), file,
+               line, what.c_str());
   std::fflush(stderr);
   std::abort();
 }

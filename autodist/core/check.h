@@ -1,5 +1,5 @@
-// CHECK: a condition that only a bug of ours can break. A failure prints file, line and the two values, then aborts;
-// it is active in every build type.
+// CHECK: a condition that only a bug of ours can break. A failure prints file, line and the two
+// values, then aborts; it is active in every build type.
 #ifndef AUTODIST_CORE_CHECK_H_
 #define AUTODIST_CORE_CHECK_H_
 
@@ -13,18 +13,19 @@ namespace autodist::core {
 
 }  // namespace autodist::core
 
-#define AUTODIST_CHECK(condition)                                                     \
-  do {                                                                                \
+#define AUTODIST_CHECK(condition)                                                    \
+  do {                                                                               \
     if (!(condition)) ::autodist::core::CheckFailed(__FILE__, __LINE__, #condition); \
   } while (false)
 
-#define AUTODIST_CHECK_OP_(a, op, b)                                                             \
-  do {                                                                                           \
-    const auto& autodist_a = (a);                                                                \
-    const auto& autodist_b = (b);                                                                \
-    if (!(autodist_a op autodist_b))                                                             \
-      ::autodist::core::CheckFailed(                                                             \
-          __FILE__, __LINE__, fmt::format("{} {} {} ({} vs {})", #a, #op, #b, autodist_a, autodist_b)); \
+#define AUTODIST_CHECK_OP_(a, op, b)                                                \
+  do {                                                                              \
+    const auto& autodist_a = (a);                                                   \
+    const auto& autodist_b = (b);                                                   \
+    if (!(autodist_a op autodist_b))                                                \
+      ::autodist::core::CheckFailed(                                                \
+          __FILE__, __LINE__,                                                       \
+          fmt::format("{} {} {} ({} vs {})", #a, #op, #b, autodist_a, autodist_b)); \
   } while (false)
 
 #define AUTODIST_CHECK_EQ(a, b) AUTODIST_CHECK_OP_(a, ==, b)

@@ -11,8 +11,9 @@ namespace autodist::core {
 
 enum class DType : uint8_t { kF32, kF16, kBF16, kI32, kI64, kU8 };
 
-size_t SizeOf(DType dtype);            // bytes per element
-std::string_view NameOf(DType dtype);  // "float32", "float16", "bfloat16", "int32", "int64", "uint8"
+size_t SizeOf(DType dtype);  // bytes per element
+std::string_view NameOf(
+    DType dtype);  // "float32", "float16", "bfloat16", "int32", "int64", "uint8"
 
 // A 16-bit brain float: the upper half of an f32. Storage only; arithmetic is done in f32.
 struct BFloat16 {

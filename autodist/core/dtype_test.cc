@@ -10,7 +10,8 @@ namespace {
 
 TEST(DTypeTest, BFloat16RoundsToNearestEven) {
   EXPECT_EQ(ToBFloat16(1.0f).bits, 0x3f80);
-  EXPECT_EQ(ToBFloat16(std::bit_cast<float>(0x3f808000u)).bits, 0x3f80);  // a tie goes to the even mantissa
+  EXPECT_EQ(ToBFloat16(std::bit_cast<float>(0x3f808000u)).bits,
+            0x3f80);  // a tie goes to the even mantissa
   EXPECT_EQ(ToBFloat16(std::bit_cast<float>(0x3f818000u)).bits, 0x3f82);
   EXPECT_EQ(ToBFloat16(std::bit_cast<float>(0x3f808001u)).bits, 0x3f81);
   EXPECT_TRUE(std::isnan(ToFloat(ToBFloat16(std::numeric_limits<float>::quiet_NaN()))));

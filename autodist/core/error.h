@@ -1,7 +1,7 @@
 // Errors that a user or the environment caused, and the process exit codes they map to.
 //
-// core::Error is thrown where the fault is found and caught in cli/ (or at a rank's entry). A fault of our own code is
-// a failed CHECK (check.h), never an Error.
+// core::Error is thrown where the fault is found and caught in cli/ (or at a rank's entry). A fault
+// of our own code is a failed CHECK (check.h), never an Error.
 #ifndef AUTODIST_CORE_ERROR_H_
 #define AUTODIST_CORE_ERROR_H_
 
@@ -15,8 +15,9 @@ namespace autodist::core {
 
 // The exit codes of DESIGN section 6.
 enum class ErrorKind : int {
-  kRuntime = 1,   // the run failed: out of memory, a full disk, a result out of bounds
-  kBadInput = 2,  // a flag, a file or a configuration is wrong; the message names file, field and limit
+  kRuntime = 1,  // the run failed: out of memory, a full disk, a result out of bounds
+  kBadInput =
+      2,  // a flag, a file or a configuration is wrong; the message names file, field and limit
   kPeerLost = 3,  // a peer rank died or stopped answering, or the watchdog fired
 };
 

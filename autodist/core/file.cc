@@ -15,10 +15,12 @@ namespace autodist::core {
 InputFile::InputFile(std::filesystem::path path) : path_(std::move(path)) {
   struct stat info {};
   // stat before open: opening a FIFO would block until somebody writes to it.
-  if (::stat(path_.c_str(), &info) != 0) throw BadInput("{}: cannot be read: {}", path_.string(), std::strerror(errno));
+  if (::stat(path_.c_str(), &info) != 0)
+    throw BadInput("{}: cannot be read: {}", path_.string(), std::strerror(errno));
   if (!S_ISREG(info.st_mode)) throw BadInput("{}: is not a regular file", path_.string());
   descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor_ < 0) throw BadInput("{}: cannot be opened: {}", path_.string(), std::strerror(errno));
+  if (descriptor_ < 0)
+    throw BadInput("{}: cannot be opened: {}", path_.string(), std::strerror(errno));
   size_ = static_cast<uint64_t>(info.st_size);
 }
 
@@ -27,7 +29,9 @@ InputFile::~InputFile() {
 }
 
 InputFile::InputFile(InputFile&& other) noexcept
-    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_) {}
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      size_(other.size_) {}
 
 InputFile& InputFile::operator=(InputFile&& other) noexcept {
   std::swap(path_, other.path_);
@@ -40,11 +44,13 @@ void InputFile::ReadAt(uint64_t offset, void* buffer, size_t bytes) const {
   char* out = static_cast<char*>(buffer);
   size_t done = 0;
   while (done < bytes) {
-    const ssize_t got = ::pread(descriptor_, out + done, bytes - done, static_cast<off_t>(offset + done));
+    const ssize_t got =
+        ::pread(descriptor_, out + done, bytes - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw RuntimeFailure("{}: read failed: {}", path_.string(), std::strerror(errno));
     if (got == 0)
-      throw BadInput("{}: truncated: need {} bytes, have {}", path_.string(), offset + bytes, offset + done);
+      throw BadInput("{}: truncated: need {} bytes, have {}", path_.string(), offset + bytes,
+                     offset + done);
     done += static_cast<size_t>(got);
   }
 }
@@ -61,7 +67,8 @@ std::string ReadFile(const std::filesystem::path& path, uint64_t max_bytes) {
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view content) {
   const std::string temporary = fmt::format("{}.tmp.{}", path.string(), ::getpid());
   const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0) throw BadInput("{}: cannot be created: {}", path.string(), std::strerror(errno));
+  if (descriptor < 0)
+    throw BadInput("{}: cannot be created: {}", path.string(), std::strerror(errno));
   int error = 0;
   while (!content.empty() && error == 0) {
     const ssize_t wrote = ::write(descriptor, content.data(), content.size());

@@ -1,4 +1,5 @@
-// Files: bounded reads, descriptors that close themselves, and writes that are either whole or absent.
+// Files: bounded reads, descriptors that close themselves, and writes that are either whole or
+// absent.
 #ifndef AUTODIST_CORE_FILE_H_
 #define AUTODIST_CORE_FILE_H_
 
@@ -10,24 +11,27 @@
 
 namespace autodist::core {
 
-// The whole file. Throws core::Error (bad input) naming the file when it is absent, not a regular file, unreadable or
-// larger than `max_bytes`.
+// The whole file. Throws core::Error (bad input) naming the file when it is absent, not a regular
+// file, unreadable or larger than `max_bytes`.
 std::string ReadFile(const std::filesystem::path& path, uint64_t max_bytes);
 
-// Writes `content` to a temporary name beside `path`, fsyncs, and renames over `path`: readers see the old file or the
-// whole new one. Throws core::Error (runtime; bad input when the directory is missing or not writable).
+// Writes `content` to a temporary name beside `path`, fsyncs, and renames over `path`: readers see
+// the old file or the whole new one. Throws core::Error (runtime; bad input when the directory is
+// missing or not writable).
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
 
 // An open read-only regular file. Movable, closes itself. Safe to read from several threads.
 class InputFile {
  public:
-  // Throws core::Error (bad input): absent, unreadable, or not a regular file (a FIFO or device is refused unopened).
+  // Throws core::Error (bad input): absent, unreadable, or not a regular file (a FIFO or device is
+  // refused unopened).
   explicit InputFile(std::filesystem::path path);
   ~InputFile();
   InputFile(InputFile&& other) noexcept;
   InputFile& operator=(InputFile&& other) noexcept;
 
-  // Reads exactly `bytes` at `offset`. Throws core::Error "truncated" when the file ends before; retries short reads.
+  // Reads exactly `bytes` at `offset`. Throws core::Error "truncated" when the file ends before;
+  // retries short reads.
   void ReadAt(uint64_t offset, void* buffer, size_t bytes) const;
   uint64_t size() const { return size_; }
   int descriptor() const { return descriptor_; }

@@ -30,7 +30,8 @@ TEST(FileTest, ReadPastTheEndSaysWhatIsMissing) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
-    EXPECT_NE(std::string(error.what()).find("truncated: need 6 bytes, have 3"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("truncated: need 6 bytes, have 3"), std::string::npos)
+        << error.what();
   }
   std::filesystem::remove(path);
 }

@@ -23,7 +23,8 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
     // The parser falls back to a double when an integer does not fit 64 bits.
     if (text.find_first_of(".eE") == std::string::npos)
       throw BadInput("{}: JSON integer {} does not fit 64 bits", source_, text.substr(0, 40));
-    if (!std::isfinite(value)) throw BadInput("{}: JSON number {} overflows", source_, text.substr(0, 40));
+    if (!std::isfinite(value))
+      throw BadInput("{}: JSON number {} overflows", source_, text.substr(0, 40));
     return Add(value);
   }
   bool string(string_t& value) override { return Add(std::move(value)); }
@@ -41,16 +42,19 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
   bool key(string_t& name) override {
     if (!keys_.back().insert(name).second) {
       // Escaped: a key may hold control characters, and the message goes to a terminal.
-      const std::string shown = Json(name.substr(0, 200)).dump(-1, ' ', true, Json::error_handler_t::replace);
+      const std::string shown =
+          Json(name.substr(0, 200)).dump(-1, ' ', true, Json::error_handler_t::replace);
       throw BadInput("{}: JSON key {} appears twice in one object", source_, shown);
     }
     key_ = std::move(name);
     return true;
   }
-  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& error) override {
+  bool parse_error(size_t position, const std::string&,
+                   const nlohmann::detail::exception& error) override {
     std::string_view reason = error.what();
     // nlohmann's text is "[json.exception.parse_error.101] parse error at line 1, column 2: ...".
-    if (const size_t end = reason.find("] "); end != std::string_view::npos) reason.remove_prefix(end + 2);
+    if (const size_t end = reason.find("] "); end != std::string_view::npos)
+      reason.remove_prefix(end + 2);
     throw BadInput("{}: not valid JSON at byte {}: {}", source_, position, reason.substr(0, 200));
   }
 
@@ -76,7 +80,8 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
     return &object.back().second;
   }
   void Open(Json&& container) {
-    if (open_.size() >= kMaxJsonDepth) throw BadInput("{}: JSON is nested deeper than {}", source_, kMaxJsonDepth);
+    if (open_.size() >= kMaxJsonDepth)
+      throw BadInput("{}: JSON is nested deeper than {}", source_, kMaxJsonDepth);
     open_.push_back(Place(std::move(container)));
     keys_.emplace_back();
   }
@@ -110,8 +115,10 @@ std::string DumpJson(const Json& value, int indent) {
   return value.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-JsonFields::JsonFields(const Json& object, std::string_view source) : object_(object), source_(source) {
-  if (!object.is_object()) throw BadInput("{}: must be a JSON object, is {}", source, object.type_name());
+JsonFields::JsonFields(const Json& object, std::string_view source)
+    : object_(object), source_(source) {
+  if (!object.is_object())
+    throw BadInput("{}: must be a JSON object, is {}", source, object.type_name());
 }
 
 const Json* JsonFields::Find(std::string_view name) const {
@@ -125,12 +132,16 @@ std::optional<int64_t> JsonFields::Int(std::string_view name, int64_t min, int64
   const Json* value = Find(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_number_integer())
-    throw BadInput("{}: field {} must be an integer, is {}", source_, name, DumpJson(*value).substr(0, 60));
+    throw BadInput("{}: field {} must be an integer, is {}", source_, name,
+                   DumpJson(*value).substr(0, 60));
   if (value->is_number_unsigned() && value->get<uint64_t>() > uint64_t{INT64_MAX})
-    throw BadInput("{}: field {} is {}, must be at most {}", source_, name, value->get<uint64_t>(), max);
+    throw BadInput("{}: field {} is {}, must be at most {}", source_, name, value->get<uint64_t>(),
+                   max);
   const int64_t number = value->get<int64_t>();
-  if (number < min) throw BadInput("{}: field {} is {}, must be at least {}", source_, name, number, min);
-  if (number > max) throw BadInput("{}: field {} is {}, must be at most {}", source_, name, number, max);
+  if (number < min)
+    throw BadInput("{}: field {} is {}, must be at least {}", source_, name, number, min);
+  if (number > max)
+    throw BadInput("{}: field {} is {}, must be at most {}", source_, name, number, max);
   return number;
 }
 
@@ -138,7 +149,8 @@ std::optional<double> JsonFields::Number(std::string_view name) const {
   const Json* value = Find(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_number())
-    throw BadInput("{}: field {} must be a number, is {}", source_, name, DumpJson(*value).substr(0, 60));
+    throw BadInput("{}: field {} must be a number, is {}", source_, name,
+                   DumpJson(*value).substr(0, 60));
   return value->get<double>();
 }
 
@@ -146,7 +158,8 @@ std::optional<bool> JsonFields::Bool(std::string_view name) const {
   const Json* value = Find(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_boolean())
-    throw BadInput("{}: field {} must be true or false, is {}", source_, name, DumpJson(*value).substr(0, 60));
+    throw BadInput("{}: field {} must be true or false, is {}", source_, name,
+                   DumpJson(*value).substr(0, 60));
   return value->get<bool>();
 }
 
@@ -154,7 +167,8 @@ std::optional<std::string> JsonFields::String(std::string_view name) const {
   const Json* value = Find(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_string())
-    throw BadInput("{}: field {} must be a string, is {}", source_, name, DumpJson(*value).substr(0, 60));
+    throw BadInput("{}: field {} must be a string, is {}", source_, name,
+                   DumpJson(*value).substr(0, 60));
   return value->get<std::string>();
 }
 

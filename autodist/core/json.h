@@ -1,6 +1,8 @@
-// JSON from files that nobody vouches for: depth, size, duplicate keys, numbers and UTF-8 are checked while parsing.
+// JSON from files that nobody vouches for: depth, size, duplicate keys, numbers and UTF-8 are
+// checked while parsing.
 //
-// The value type is nlohmann's ordered_json; parse only through this header (its own parse() accepts a million nested
+// The value type is nlohmann's ordered_json; parse only through this header (its own parse()
+// accepts a million nested
 // '[', keeps the last of two equal keys and turns 2^64 into a double).
 #ifndef AUTODIST_CORE_JSON_H_
 #define AUTODIST_CORE_JSON_H_
@@ -18,27 +20,31 @@ using Json = nlohmann::ordered_json;
 
 inline constexpr int kMaxJsonDepth = 64;
 
-// Parses one document. `source` (a file name) starts every message. Throws core::Error (bad input) for: a syntax
-// error, depth over 64, a key given twice in one object, an integer outside [-2^63, 2^64), a float that overflows,
-// invalid UTF-8, a lone surrogate, anything but white space after the document.
+// Parses one document. `source` (a file name) starts every message. Throws core::Error (bad input)
+// for: a syntax error, depth over 64, a key given twice in one object, an integer outside [-2^63,
+// 2^64), a float that overflows, invalid UTF-8, a lone surrogate, anything but white space after
+// the document.
 Json ParseJson(std::string_view text, std::string_view source);
 
 // Reads and parses a file of at most `max_bytes`. Throws core::Error naming the file.
 Json ParseJsonFile(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{256} << 20);
 
-// The document as text; invalid UTF-8 inside strings is replaced, never thrown. indent < 0: one line.
+// The document as text; invalid UTF-8 inside strings is replaced, never thrown. indent < 0: one
+// line.
 std::string DumpJson(const Json& value, int indent = -1);
 
-// Typed access to an object's fields, for configuration files. Messages: "<file>: field <name> is ..., must be ...".
+// Typed access to an object's fields, for configuration files. Messages: "<file>: field <name> is
+// ..., must be ...".
 class JsonFields {
  public:
   // `object` and `source` must outlive this. Throws unless `object` is a JSON object.
   JsonFields(const Json& object, std::string_view source);
 
-  bool Has(std::string_view name) const;  // present and not null
+  bool Has(std::string_view name) const;          // present and not null
   const Json* Find(std::string_view name) const;  // nullptr when absent or null
 
-  // The value, or nullopt when absent or null. Throw when the type is wrong or the number is outside the limits.
+  // The value, or nullopt when absent or null. Throw when the type is wrong or the number is
+  // outside the limits.
   std::optional<int64_t> Int(std::string_view name, int64_t min, int64_t max) const;
   std::optional<double> Number(std::string_view name) const;  // finite
   std::optional<bool> Bool(std::string_view name) const;

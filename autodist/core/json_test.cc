@@ -24,7 +24,8 @@ TEST(JsonTest, KeepsOrderAndTypes) {
 
 TEST(JsonTest, RefusesWhatTheLibraryWouldAccept) {
   EXPECT_EQ(ErrorOf(R"({"a":1,"a":2})"), "f.json: JSON key \"a\" appears twice in one object");
-  EXPECT_EQ(ErrorOf("18446744073709551616"), "f.json: JSON integer 18446744073709551616 does not fit 64 bits");
+  EXPECT_EQ(ErrorOf("18446744073709551616"),
+            "f.json: JSON integer 18446744073709551616 does not fit 64 bits");
   EXPECT_NE(ErrorOf("1e400"), "accepted");
   EXPECT_EQ(ErrorOf(std::string(1000000, '[')), "f.json: JSON is nested deeper than 64");
   EXPECT_NE(ErrorOf("\"\xff\""), "accepted");
@@ -34,7 +35,9 @@ TEST(JsonTest, RefusesWhatTheLibraryWouldAccept) {
   EXPECT_NE(ErrorOf("NaN"), "accepted");
 }
 
-TEST(JsonTest, EqualKeysInDifferentObjectsAreFine) { EXPECT_EQ(ErrorOf(R"({"a":{"a":1},"b":{"a":2}})"), "accepted"); }
+TEST(JsonTest, EqualKeysInDifferentObjectsAreFine) {
+  EXPECT_EQ(ErrorOf(R"({"a":{"a":1},"b":{"a":2}})"), "accepted");
+}
 
 TEST(JsonTest, DepthSixtyFourIsTheLimit) {
   EXPECT_EQ(ErrorOf(std::string(64, '[') + std::string(64, ']')), "accepted");
@@ -42,7 +45,8 @@ TEST(JsonTest, DepthSixtyFourIsTheLimit) {
 }
 
 TEST(JsonTest, FieldsNameFileFieldAndLimit) {
-  const Json object = ParseJson(R"({"layers": -1, "name": 3, "nothing": null, "huge": 18446744073709551615})", "c.json");
+  const Json object = ParseJson(
+      R"({"layers": -1, "name": 3, "nothing": null, "huge": 18446744073709551615})", "c.json");
   const JsonFields fields(object, "c.json");
   EXPECT_FALSE(fields.Has("nothing"));
   EXPECT_EQ(fields.Int("absent", 0, 1), std::nullopt);
@@ -54,9 +58,11 @@ TEST(JsonTest, FieldsNameFileFieldAndLimit) {
     }
     return "";
   };
-  EXPECT_EQ(message([&] { fields.Int("layers", 1, 10); }), "c.json: field layers is -1, must be at least 1");
+  EXPECT_EQ(message([&] { fields.Int("layers", 1, 10); }),
+            "c.json: field layers is -1, must be at least 1");
   EXPECT_EQ(message([&] { fields.String("name"); }), "c.json: field name must be a string, is 3");
-  EXPECT_EQ(message([&] { fields.RequiredInt("nothing", 0, 1); }), "c.json: field nothing is missing");
+  EXPECT_EQ(message([&] { fields.RequiredInt("nothing", 0, 1); }),
+            "c.json: field nothing is missing");
   EXPECT_NE(message([&] { fields.Int("huge", 0, 10); }), "");
 }
 

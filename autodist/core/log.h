@@ -1,7 +1,7 @@
 // Progress and log lines on stderr, each with the rank that wrote it.
 //
-// The rank is a property of the thread: a rank thread (and each worker of its pool) sets it once at its start. Lines
-// of several threads never interleave within a line.
+// The rank is a property of the thread: a rank thread (and each worker of its pool) sets it once at
+// its start. Lines of several threads never interleave within a line.
 #ifndef AUTODIST_CORE_LOG_H_
 #define AUTODIST_CORE_LOG_H_
 

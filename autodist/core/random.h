@@ -1,6 +1,7 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011).
 //
-// A number is a pure function of (seed, stream, index): the same on every rank, in any order, with nothing to store.
+// A number is a pure function of (seed, stream, index): the same on every rank, in any order, with
+// nothing to store.
 #ifndef AUTODIST_CORE_RANDOM_H_
 #define AUTODIST_CORE_RANDOM_H_
 

@@ -37,8 +37,9 @@ struct TypeOf<uint8_t> {
   static constexpr DType kDType = DType::kU8;
 };
 
-// A matrix of `rows` x `cols` elements; each row is contiguous, rows are `stride` elements apart. A vector is one row.
-// Never owns: the memory must outlive the view. Copyable; two words more than a pointer.
+// A matrix of `rows` x `cols` elements; each row is contiguous, rows are `stride` elements apart. A
+// vector is one row. Never owns: the memory must outlive the view. Copyable; two words more than a
+// pointer.
 class TensorView {
  public:
   TensorView() = default;
@@ -47,7 +48,8 @@ class TensorView {
   TensorView(void* data, DType dtype, int64_t rows, int64_t cols, int64_t stride)
       : data_(data), rows_(rows), cols_(cols), stride_(stride), dtype_(dtype) {}
   template <typename T>
-  TensorView(T* data, int64_t rows, int64_t cols) : TensorView(data, TypeOf<T>::kDType, rows, cols) {}
+  TensorView(T* data, int64_t rows, int64_t cols)
+      : TensorView(data, TypeOf<T>::kDType, rows, cols) {}
 
   void* data() const { return data_; }
   DType dtype() const { return dtype_; }
@@ -67,13 +69,14 @@ class TensorView {
   // Rows [first, first + count).
   TensorView Rows(int64_t first, int64_t count) const {
     AUTODIST_CHECK(first >= 0 && count >= 0 && first + count <= rows_);
-    return {static_cast<uint8_t*>(data_) + static_cast<size_t>(first * stride_) * SizeOf(dtype_), dtype_, count,
-            cols_, stride_};
+    return {static_cast<uint8_t*>(data_) + static_cast<size_t>(first * stride_) * SizeOf(dtype_),
+            dtype_, count, cols_, stride_};
   }
   // Columns [first, first + count) of every row.
   TensorView Cols(int64_t first, int64_t count) const {
     AUTODIST_CHECK(first >= 0 && count >= 0 && first + count <= cols_);
-    return {static_cast<uint8_t*>(data_) + static_cast<size_t>(first) * SizeOf(dtype_), dtype_, rows_, count, stride_};
+    return {static_cast<uint8_t*>(data_) + static_cast<size_t>(first) * SizeOf(dtype_), dtype_,
+            rows_, count, stride_};
   }
 
  private:
@@ -115,13 +118,14 @@ class ConstTensorView {
   }
   ConstTensorView Rows(int64_t first, int64_t count) const {
     AUTODIST_CHECK(first >= 0 && count >= 0 && first + count <= rows_);
-    return {static_cast<const uint8_t*>(data_) + static_cast<size_t>(first * stride_) * SizeOf(dtype_), dtype_, count,
-            cols_, stride_};
+    return {
+        static_cast<const uint8_t*>(data_) + static_cast<size_t>(first * stride_) * SizeOf(dtype_),
+        dtype_, count, cols_, stride_};
   }
   ConstTensorView Cols(int64_t first, int64_t count) const {
     AUTODIST_CHECK(first >= 0 && count >= 0 && first + count <= cols_);
-    return {static_cast<const uint8_t*>(data_) + static_cast<size_t>(first) * SizeOf(dtype_), dtype_, rows_, count,
-            stride_};
+    return {static_cast<const uint8_t*>(data_) + static_cast<size_t>(first) * SizeOf(dtype_),
+            dtype_, rows_, count, stride_};
   }
 
  private:

@@ -34,8 +34,8 @@ kernels::ActivationKind KernelOf(spec::Activation activation) {
 
 }  // namespace
 
-Decoder::Decoder(const spec::ModelConfig& config, DType compute_dtype, int64_t max_positions, DecoderShare share,
-                 DecoderParts parts)
+Decoder::Decoder(const spec::ModelConfig& config, DType compute_dtype, int64_t max_positions,
+                 DecoderShare share, DecoderParts parts)
     : config_(config),
       compute_dtype_(compute_dtype),
       share_(std::move(share)),
@@ -48,7 +48,8 @@ TensorView Decoder::Scratch(Slab slab, DType dtype, int64_t rows, int64_t cols) 
   return {slabs_[slab].data(), dtype, rows, cols};
 }
 
-void Decoder::Norm(device::Stream& stream, const NormWeights& norm, ConstTensorView x_TD, TensorView y_TD) {
+void Decoder::Norm(device::Stream& stream, const NormWeights& norm, ConstTensorView x_TD,
+                   TensorView y_TD) {
   const auto epsilon = static_cast<float>(config_.norm_epsilon);
   if (config_.norm == spec::NormKind::kRms) {
     kernels::RmsNorm(stream, x_TD, norm.weight, epsilon, y_TD);
@@ -75,7 +76,8 @@ void Decoder::Embed(device::Stream& stream, const DecoderRows& rows, TensorView 
   kernels::AddRows(stream, table_rows, parts_.positions, x_TD);
 }
 
-void Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvView& kv, TensorView x_TD) {
+void Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvView& kv,
+                     TensorView x_TD) {
   const TensorView input = Scratch(kInput, compute_dtype_, x_TD.rows(), config_.hidden_size);
   const TensorView output = Scratch(kOutput, DType::kF32, x_TD.rows(), config_.hidden_size);
   for (size_t layer = 0; layer < parts_.layers.size(); ++layer) {
@@ -100,8 +102,8 @@ void Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvVi
   }
 }
 
-void Decoder::Attention(device::Stream& stream, size_t layer, const DecoderRows& rows, const KvView& kv,
-                        ConstTensorView input_TD, TensorView out_TD) {
+void Decoder::Attention(device::Stream& stream, size_t layer, const DecoderRows& rows,
+                        const KvView& kv, ConstTensorView input_TD, TensorView out_TD) {
   const DecoderLayer& weights = parts_.layers[layer];
   const int64_t head_dim = config_.head_dim;
   const int64_t q_cols = static_cast<int64_t>(share_.kv_head_of_q.size()) * head_dim;
@@ -126,23 +128,27 @@ void Decoder::Attention(device::Stream& stream, size_t layer, const DecoderRows&
   const auto sequences = kv.Sequences(index);
   kernels::KvWrite(stream, k, v, sequences, kv.layout());
   const TensorView mixed = Scratch(kMixed, compute_dtype_, input_TD.rows(), q_cols);
-  kernels::Attention(stream, q, sequences, kv.layout(),
-                     {.scale = static_cast<float>(scale),
-                      .sliding_window = config_.layer_window.empty() ? 0 : config_.layer_window[global],
-                      .kv_head_of_q = share_.kv_head_of_q},
-                     mixed);
+  kernels::Attention(
+      stream, q, sequences, kv.layout(),
+      {.scale = static_cast<float>(scale),
+       .sliding_window = config_.layer_window.empty() ? 0 : config_.layer_window[global],
+       .kv_head_of_q = share_.kv_head_of_q},
+      mixed);
   weights.attention_output->Forward(stream, mixed, out_TD);
 }
 
-void Decoder::FeedForward(device::Stream& stream, size_t layer, ConstTensorView input_TD, TensorView out_TD) {
+void Decoder::FeedForward(device::Stream& stream, size_t layer, ConstTensorView input_TD,
+                          TensorView out_TD) {
   const DecoderLayer& weights = parts_.layers[layer];
   const int64_t rows = input_TD.rows();
-  const TensorView gate_up = Scratch(kGateUp, DType::kF32, rows, share_.ffn * (config_.gated_mlp ? 2 : 1));
+  const TensorView gate_up =
+      Scratch(kGateUp, DType::kF32, rows, share_.ffn * (config_.gated_mlp ? 2 : 1));
   weights.gate_up->Forward(stream, input_TD, gate_up);
   const TensorView activated = Scratch(kActivated, compute_dtype_, rows, share_.ffn);
   const kernels::ActivationKind kind = KernelOf(config_.activation);
   if (config_.gated_mlp) {
-    kernels::ActivateGated(stream, kind, gate_up.Cols(0, share_.ffn), gate_up.Cols(share_.ffn, share_.ffn), activated);
+    kernels::ActivateGated(stream, kind, gate_up.Cols(0, share_.ffn),
+                           gate_up.Cols(share_.ffn, share_.ffn), activated);
   } else {
     kernels::Activate(stream, kind, gate_up, activated);
   }

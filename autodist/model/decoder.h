@@ -1,15 +1,16 @@
 // One configurable decoder: the part of a transformer that one pipeline stage holds.
 //
-// Single-device math against the Linear interface: it knows neither ranks nor families. A stage of a model split over
-// tp ranks is built with fewer heads, a narrower feed-forward and Linears that reduce; the code is the same.
+// Single-device math against the Linear interface: it knows neither ranks nor families. A stage of
+// a model split over tp ranks is built with fewer heads, a narrower feed-forward and Linears that
+// reduce; the code is the same.
 //
 //   x = embed(ids) (+ positions)
 //   per layer, norm_before:  x += o(attention(norm(x))); x += down(act(gate(norm x)) * up(norm x))
 //   per layer, otherwise:    x = norm(x + o(attention(x))); x = norm(x + down(act(up(x))))
 //   logits = head(norm(x))
 //
-// Shapes: T rows (tokens of all sequences of a call), D hidden_size, V the head rows of this rank. The residual x [T, D]
-// is f32; inputs of matrix products are in the compute dtype.
+// Shapes: T rows (tokens of all sequences of a call), D hidden_size, V the head rows of this rank.
+// The residual x [T, D] is f32; inputs of matrix products are in the compute dtype.
 #ifndef AUTODIST_MODEL_DECODER_H_
 #define AUTODIST_MODEL_DECODER_H_
 
@@ -38,11 +39,11 @@ struct NormWeights {
 struct DecoderLayer {
   NormWeights attention_norm;
   NormWeights mlp_norm;
-  core::ConstTensorView q_norm;                        // [1, head_dim], or empty
+  core::ConstTensorView q_norm;  // [1, head_dim], or empty
   core::ConstTensorView k_norm;
-  std::unique_ptr<parallel::Linear> qkv;               // outputs: q heads, then k heads, then v heads
+  std::unique_ptr<parallel::Linear> qkv;  // outputs: q heads, then k heads, then v heads
   std::unique_ptr<parallel::Linear> attention_output;
-  std::unique_ptr<parallel::Linear> gate_up;           // outputs: gate, then up; or up alone
+  std::unique_ptr<parallel::Linear> gate_up;  // outputs: gate, then up; or up alone
   std::unique_ptr<parallel::Linear> down;
 };
 
@@ -71,23 +72,26 @@ struct DecoderShare {
 struct DecoderRows {
   std::span<const int32_t> ids;        // read by the first stage
   std::span<const int32_t> positions;  // of each token in its sequence
-  // Length that dynamic rope sees: of the whole prompt for its tokens, position + 1 for generated ones.
+  // Length that dynamic rope sees: of the whole prompt for its tokens, position + 1 for generated
+  // ones.
   std::span<const int32_t> rope_lengths;
 };
 
 class Decoder {
  public:
   // `config` must outlive it. max_positions: the longest sequence (sizes the rope table).
-  Decoder(const spec::ModelConfig& config, core::DType compute_dtype, int64_t max_positions, DecoderShare share,
-          DecoderParts parts);
+  Decoder(const spec::ModelConfig& config, core::DType compute_dtype, int64_t max_positions,
+          DecoderShare share, DecoderParts parts);
 
   bool first() const { return parts_.embedding != nullptr; }
   bool last() const { return parts_.head != nullptr; }
 
   // x = embedding of the rows. REQUIRES first().
   void Embed(device::Stream& stream, const DecoderRows& rows, core::TensorView x_TD);
-  // All layers of the stage, x in place. The keys and values of the rows are written to the cache first.
-  void Layers(device::Stream& stream, const DecoderRows& rows, const KvView& kv, core::TensorView x_TD);
+  // All layers of the stage, x in place. The keys and values of the rows are written to the cache
+  // first.
+  void Layers(device::Stream& stream, const DecoderRows& rows, const KvView& kv,
+              core::TensorView x_TD);
   // Logits of the given rows of x. REQUIRES last(). Shapes: which [R], logits [R, V] f32.
   void Logits(device::Stream& stream, core::ConstTensorView x_TD, std::span<const int64_t> which_R,
               core::TensorView logits_RV);
@@ -96,8 +100,10 @@ class Decoder {
  private:
   void Attention(device::Stream& stream, size_t layer, const DecoderRows& rows, const KvView& kv,
                  core::ConstTensorView input_TD, core::TensorView out_TD);
-  void FeedForward(device::Stream& stream, size_t layer, core::ConstTensorView input_TD, core::TensorView out_TD);
-  void Norm(device::Stream& stream, const NormWeights& norm, core::ConstTensorView x_TD, core::TensorView y_TD);
+  void FeedForward(device::Stream& stream, size_t layer, core::ConstTensorView input_TD,
+                   core::TensorView out_TD);
+  void Norm(device::Stream& stream, const NormWeights& norm, core::ConstTensorView x_TD,
+            core::TensorView y_TD);
 
   // Working memory by purpose; grows to the largest call and stays.
   enum Slab { kInput, kQkv, kMixed, kGateUp, kActivated, kOutput, kSlabs };

@@ -14,7 +14,8 @@ class KvView {
  public:
   virtual ~KvView() = default;
   virtual const kernels::KvPageLayout& layout() const = 0;
-  // The call's sequences with their pages in one layer; `layer` counts from the first layer of the stage.
+  // The call's sequences with their pages in one layer; `layer` counts from the first layer of the
+  // stage.
   virtual std::span<const kernels::KvSequence> Sequences(int64_t layer) const = 0;
 };
 

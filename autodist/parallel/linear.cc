@@ -8,7 +8,8 @@
 
 namespace autodist::parallel {
 
-void LocalLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) {
+void LocalLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK,
+                          core::TensorView y_TN) {
   kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias);
 }
 
@@ -17,10 +18,12 @@ ColumnParallelLinear::ColumnParallelLinear(LinearWeight weight, comm::Communicat
     : weight_(weight), tp_(&tp), ranges_(std::move(ranges)) {
   AUTODIST_CHECK_EQ(ranges_.size(), static_cast<size_t>(tp.size()));
   AUTODIST_CHECK_EQ(ranges_[static_cast<size_t>(tp.rank())].size(), weight_.weight.layout.n);
-  for (size_t r = 1; r < ranges_.size(); ++r) AUTODIST_CHECK_EQ(ranges_[r].first, ranges_[r - 1].last);
+  for (size_t r = 1; r < ranges_.size(); ++r)
+    AUTODIST_CHECK_EQ(ranges_[r].first, ranges_[r - 1].last);
 }
 
-void ColumnParallelLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) {
+void ColumnParallelLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK,
+                                   core::TensorView y_TN) {
   if (tp_ == nullptr) {
     kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias);
     return;
@@ -33,8 +36,9 @@ void ColumnParallelLinear::Forward(device::Stream& stream, core::ConstTensorView
   GatherColumns(stream, *tp_, ranges_, own, y_TN);
 }
 
-void GatherColumns(device::Stream& stream, comm::Communicator& tp, const std::vector<spec::Range>& ranges,
-                   core::ConstTensorView own_TN, core::TensorView y_TN) {
+void GatherColumns(device::Stream& stream, comm::Communicator& tp,
+                   const std::vector<spec::Range>& ranges, core::ConstTensorView own_TN,
+                   core::TensorView y_TN) {
   if (tp.size() == 1) {
     kernels::Convert(stream, own_TN, y_TN);
     return;
@@ -44,16 +48,20 @@ void GatherColumns(device::Stream& stream, comm::Communicator& tp, const std::ve
   for (const spec::Range& range : ranges) width = std::max(width, range.size());
   const int64_t rows = own_TN.rows();
   const device::Buffer blocks(static_cast<size_t>(rows * width * tp.size()) * sizeof(float));
-  const auto block = [&](int r) { return core::TensorView(blocks.as<float>() + r * rows * width, rows, width); };
+  const auto block = [&](int r) {
+    return core::TensorView(blocks.as<float>() + r * rows * width, rows, width);
+  };
   kernels::Convert(stream, own_TN, block(tp.rank()).Cols(0, own_TN.cols()));
-  tp.AllGather(block(tp.rank()), core::TensorView(blocks.as<float>(), rows * tp.size(), width)).Wait();
+  tp.AllGather(block(tp.rank()), core::TensorView(blocks.as<float>(), rows * tp.size(), width))
+      .Wait();
   for (int r = 0; r < tp.size(); ++r) {
     const spec::Range& range = ranges[static_cast<size_t>(r)];
     kernels::Convert(stream, block(r).Cols(0, range.size()), y_TN.Cols(range.first, range.size()));
   }
 }
 
-void RowParallelLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) {
+void RowParallelLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK,
+                                core::TensorView y_TN) {
   if (tp_.size() == 1) {
     kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias);
     return;

@@ -1,9 +1,12 @@
 // Linear layers whose weight may be spread over the ranks of a tp group.
 //
-// The model calls Forward() and knows nothing of ranks. Shapes: T tokens, K inputs, N outputs of this rank.
-//   column:  W = [W_0; W_1; ...]   y_r = x W_r^T + b_r            no communication, unless the output is gathered
-//   row:     W = [W_0, W_1, ...]   y = sum_r x_r W_r^T, then + b   one all-reduce; the bias is added once, after it
-// Sums over ranks are in f32 and in rank order (comm/communicator.h), so every rank holds the same bits.
+// The model calls Forward() and knows nothing of ranks. Shapes: T tokens, K inputs, N outputs of
+// this rank.
+//   column:  W = [W_0; W_1; ...]   y_r = x W_r^T + b_r            no communication, unless the
+//   output is gathered row:     W = [W_0, W_1, ...]   y = sum_r x_r W_r^T, then + b   one
+//   all-reduce; the bias is added once, after it
+// Sums over ranks are in f32 and in rank order (comm/communicator.h), so every rank holds the same
+// bits.
 #ifndef AUTODIST_PARALLEL_LINEAR_H_
 #define AUTODIST_PARALLEL_LINEAR_H_
 
@@ -19,7 +22,8 @@
 
 namespace autodist::parallel {
 
-// A weight and its bias [1, N] f32 (an empty view: none). Owned by the loaded shard, which must outlive the layer.
+// A weight and its bias [1, N] f32 (an empty view: none). Owned by the loaded shard, which must
+// outlive the layer.
 struct LinearWeight {
   kernels::PackedWeight weight;
   core::ConstTensorView bias;
@@ -28,9 +32,10 @@ struct LinearWeight {
 class Linear {
  public:
   virtual ~Linear() = default;
-  // y = x W^T + b. Shapes: x [T, inputs()], y [T, outputs()], T may be 0. Dtypes: x as the weight, y f32. All ranks of
-  // the group call it with the same T. Throws core::Error when a peer is lost.
-  virtual void Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) = 0;
+  // y = x W^T + b. Shapes: x [T, inputs()], y [T, outputs()], T may be 0. Dtypes: x as the weight,
+  // y f32. All ranks of the group call it with the same T. Throws core::Error when a peer is lost.
+  virtual void Forward(device::Stream& stream, core::ConstTensorView x_TK,
+                       core::TensorView y_TN) = 0;
   virtual int64_t inputs() const = 0;   // columns that this rank is given
   virtual int64_t outputs() const = 0;  // columns that this rank gets
 };
@@ -52,13 +57,16 @@ class ColumnParallelLinear final : public Linear {
  public:
   // Each rank keeps its part of the output.
   explicit ColumnParallelLinear(LinearWeight weight) : weight_(weight) {}
-  // With the output gathered: every rank gets all columns, in rank order. ranges[r] is the part of rank r; parts may
-  // differ in size and may be empty. `tp` must outlive the layer.
-  ColumnParallelLinear(LinearWeight weight, comm::Communicator& tp, std::vector<spec::Range> ranges);
+  // With the output gathered: every rank gets all columns, in rank order. ranges[r] is the part of
+  // rank r; parts may differ in size and may be empty. `tp` must outlive the layer.
+  ColumnParallelLinear(LinearWeight weight, comm::Communicator& tp,
+                       std::vector<spec::Range> ranges);
 
   void Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) override;
   int64_t inputs() const override { return weight_.weight.layout.k; }
-  int64_t outputs() const override { return ranges_.empty() ? weight_.weight.layout.n : ranges_.back().last; }
+  int64_t outputs() const override {
+    return ranges_.empty() ? weight_.weight.layout.n : ranges_.back().last;
+  }
 
  private:
   LinearWeight weight_;
@@ -81,10 +89,12 @@ class RowParallelLinear final : public Linear {
   comm::Communicator& tp_;
 };
 
-// y = the ranks' columns side by side, the same on every rank: ranges[r] are the columns of rank r in y; parts may
-// differ in size and may be empty. Shapes: own [T, ranges[rank].size()], y [T, ranges.back().last], f32.
-void GatherColumns(device::Stream& stream, comm::Communicator& tp, const std::vector<spec::Range>& ranges,
-                   core::ConstTensorView own_TN, core::TensorView y_TN);
+// y = the ranks' columns side by side, the same on every rank: ranges[r] are the columns of rank r
+// in y; parts may differ in size and may be empty. Shapes: own [T, ranges[rank].size()], y [T,
+// ranges.back().last], f32.
+void GatherColumns(device::Stream& stream, comm::Communicator& tp,
+                   const std::vector<spec::Range>& ranges, core::ConstTensorView own_TN,
+                   core::TensorView y_TN);
 
 }  // namespace autodist::parallel
 

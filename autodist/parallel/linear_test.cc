@@ -29,7 +29,8 @@ struct Layer {
   double Expected(int64_t token, int64_t output) const {
     double sum = bias[static_cast<size_t>(output)];
     for (int64_t k = 0; k < kInputs; ++k)
-      sum += double{x[static_cast<size_t>(token * kInputs + k)]} * weight[static_cast<size_t>(output * kInputs + k)];
+      sum += double{x[static_cast<size_t>(token * kInputs + k)]} *
+             weight[static_cast<size_t>(output * kInputs + k)];
     return sum;
   }
   // Sums of kInputs products of values below 1, in f32.
@@ -41,17 +42,21 @@ struct PackedPart {
   device::Buffer memory;
   LinearWeight weight;
 
-  PackedPart(device::Stream& stream, const Layer& layer, spec::Range rows, spec::Range cols, spec::Range bias) {
+  PackedPart(device::Stream& stream, const Layer& layer, spec::Range rows, spec::Range cols,
+             spec::Range bias) {
     const kernels::PackedLayout layout(core::DType::kF32, rows.size(), cols.size());
     memory = device::Buffer(layout.bytes());
     const core::ConstTensorView whole(layer.weight.data(), kOutputs, kInputs);
-    kernels::PackRows(stream, whole.Rows(rows.first, rows.size()).Cols(cols.first, cols.size()), layout, 0, 0,
-                      memory.data());
-    weight = {{layout, memory.data()}, core::ConstTensorView(layer.bias.data(), 1, kOutputs).Cols(bias.first, bias.size())};
+    kernels::PackRows(stream, whole.Rows(rows.first, rows.size()).Cols(cols.first, cols.size()),
+                      layout, 0, 0, memory.data());
+    weight = {{layout, memory.data()},
+              core::ConstTensorView(layer.bias.data(), 1, kOutputs).Cols(bias.first, bias.size())};
   }
 };
 
-spec::Range Share(int64_t size, int ranks, int rank) { return {size * rank / ranks, size * (rank + 1) / ranks}; }
+spec::Range Share(int64_t size, int ranks, int rank) {
+  return {size * rank / ranks, size * (rank + 1) / ranks};
+}
 
 class LinearTest : public ::testing::TestWithParam<int> {};
 
@@ -67,7 +72,8 @@ TEST_P(LinearTest, ColumnPartsAreTheColumnsOfTheWhole) {
                    core::TensorView(y.data(), kTokens, own.size()));
     for (int64_t t = 0; t < kTokens; ++t)
       for (int64_t n = 0; n < own.size(); ++n)
-        EXPECT_NEAR(y[static_cast<size_t>(t * own.size() + n)], layer.Expected(t, own.first + n), Layer::kTolerance);
+        EXPECT_NEAR(y[static_cast<size_t>(t * own.size() + n)], layer.Expected(t, own.first + n),
+                    Layer::kTolerance);
   });
 }
 
@@ -86,11 +92,13 @@ TEST_P(LinearTest, GatheredColumnsAreWholeOnEveryRank) {
                    core::TensorView(y.data(), kTokens, kOutputs));
     for (int64_t t = 0; t < kTokens; ++t)
       for (int64_t n = 0; n < kOutputs; ++n)
-        EXPECT_NEAR(y[static_cast<size_t>(t * kOutputs + n)], layer.Expected(t, n), Layer::kTolerance);
+        EXPECT_NEAR(y[static_cast<size_t>(t * kOutputs + n)], layer.Expected(t, n),
+                    Layer::kTolerance);
   });
 }
 
-// R2: partial sums are added, then the bias once: a bias added before the reduce would count once per rank.
+// R2: partial sums are added, then the bias once: a bias added before the reduce would count once
+// per rank.
 TEST_P(LinearTest, RowPartsSumToTheWholeAndTheBiasCountsOnce) {
   const Layer layer;
   testing::RunRanks(GetParam(), [&](comm::Communicator& tp, device::Stream& stream) {
@@ -99,10 +107,12 @@ TEST_P(LinearTest, RowPartsSumToTheWholeAndTheBiasCountsOnce) {
     RowParallelLinear linear(part.weight, tp);
     std::vector<float> y(kTokens * kOutputs);
     const core::ConstTensorView x(layer.x.data(), kTokens, kInputs);
-    linear.Forward(stream, x.Cols(own.first, own.size()), core::TensorView(y.data(), kTokens, kOutputs));
+    linear.Forward(stream, x.Cols(own.first, own.size()),
+                   core::TensorView(y.data(), kTokens, kOutputs));
     for (int64_t t = 0; t < kTokens; ++t)
       for (int64_t n = 0; n < kOutputs; ++n)
-        EXPECT_NEAR(y[static_cast<size_t>(t * kOutputs + n)], layer.Expected(t, n), Layer::kTolerance);
+        EXPECT_NEAR(y[static_cast<size_t>(t * kOutputs + n)], layer.Expected(t, n),
+                    Layer::kTolerance);
   });
 }
 

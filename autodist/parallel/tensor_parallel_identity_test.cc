@@ -2,8 +2,9 @@
 //
 //   act(x @ w1) @ w2  ==  act(x @ w11) @ w21 + act(x @ w12) @ w22
 //
-// with w1 split by columns into w11, w12 and w2 split by rows into w21, w22. It holds because act works element by
-// element. With biases, b1 is split like w1's columns and b2 is added once, after the sum.
+// with w1 split by columns into w11, w12 and w2 split by rows into w21, w22. It holds because act
+// works element by element. With biases, b1 is split like w1's columns and b2 is added once, after
+// the sum.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,7 +21,8 @@ using Matrix = std::vector<std::vector<double>>;  // [rows][cols]
 Matrix Random(size_t rows, size_t cols, uint64_t stream) {
   Matrix matrix(rows, std::vector<double>(cols));
   for (size_t r = 0; r < rows; ++r)
-    for (size_t c = 0; c < cols; ++c) matrix[r][c] = core::UniformDouble(7, stream, r * cols + c) * 2 - 1;
+    for (size_t c = 0; c < cols; ++c)
+      matrix[r][c] = core::UniformDouble(7, stream, r * cols + c) * 2 - 1;
   return matrix;
 }
 
@@ -46,7 +48,9 @@ Matrix Relu(Matrix x) {
 
 Matrix Cols(const Matrix& m, size_t first, size_t last) {
   Matrix part;
-  for (const auto& row : m) part.emplace_back(row.begin() + static_cast<long>(first), row.begin() + static_cast<long>(last));
+  for (const auto& row : m)
+    part.emplace_back(row.begin() + static_cast<long>(first),
+                      row.begin() + static_cast<long>(last));
   return part;
 }
 
@@ -57,7 +61,8 @@ Matrix Rows(const Matrix& m, size_t first, size_t last) {
 double MaxDifference(const Matrix& a, const Matrix& b) {
   double difference = 0;
   for (size_t r = 0; r < a.size(); ++r)
-    for (size_t c = 0; c < a[0].size(); ++c) difference = std::max(difference, std::abs(a[r][c] - b[r][c]));
+    for (size_t c = 0; c < a[0].size(); ++c)
+      difference = std::max(difference, std::abs(a[r][c] - b[r][c]));
   return difference;
 }
 
@@ -85,7 +90,8 @@ TEST(TensorParallelIdentityTest, BiasIsSplitInTheFirstLayerAndAddedOnceInTheSeco
   EXPECT_GT(MaxDifference(whole, (partial1 + b2) + (partial2 + b2)), 0.01);
 }
 
-// A nonlinearity between a row split and the sum would not commute with it: why the split starts with columns.
+// A nonlinearity between a row split and the sum would not commute with it: why the split starts
+// with columns.
 TEST(TensorParallelIdentityTest, RowSplitFirstDoesNotWork) {
   const Matrix x1 = Cols(x, 0, 8), x2 = Cols(x, 8, 16);
   const Matrix whole = Relu(x * w1);

@@ -8,12 +8,14 @@
 namespace autodist::spec {
 
 struct Cluster {
-  int cores = 1;                           // usable cores of one host
-  std::vector<uint64_t> rank_memory_bytes = {};  // per rank, or one value for all; empty: unknown, nothing is refused
-  double read_bytes_per_s = 0.0;           // memory read rate of one host, all cores together
-  double flops_per_s = 0.0;                // matrix-product rate of one host in the compute dtype, all cores together
-  double link_latency_s = 0.0;             // of one collective between ranks
-  double link_bytes_per_s = 0.0;           // between two ranks
+  int cores = 1;  // usable cores of one host
+  std::vector<uint64_t> rank_memory_bytes =
+      {};  // per rank, or one value for all; empty: unknown, nothing is refused
+  double read_bytes_per_s = 0.0;  // memory read rate of one host, all cores together
+  double flops_per_s =
+      0.0;  // matrix-product rate of one host in the compute dtype, all cores together
+  double link_latency_s = 0.0;    // of one collective between ranks
+  double link_bytes_per_s = 0.0;  // between two ranks
 };
 
 }  // namespace autodist::spec

@@ -1,4 +1,5 @@
-// What one decoder model is, as data: everything model/ needs to compute it, nothing about where it came from.
+// What one decoder model is, as data: everything model/ needs to compute it, nothing about where it
+// came from.
 //
 // Filled by arch/ from config.json; model/ never asks for a family. Sizes are in elements.
 #ifndef AUTODIST_SPEC_MODEL_CONFIG_H_
@@ -40,7 +41,8 @@ struct ModelConfig {
   std::string model_type;  // as in config.json; for messages only
 
   int64_t hidden_size = 0;
-  int64_t embedding_size = 0;  // width of the embedding table; differs from hidden_size with project_in / project_out
+  int64_t embedding_size =
+      0;  // width of the embedding table; differs from hidden_size with project_in / project_out
   int64_t num_layers = 0;
   int64_t num_heads = 0;
   int64_t num_kv_heads = 0;  // divides num_heads
@@ -48,7 +50,8 @@ struct ModelConfig {
   int64_t ffn_size = 0;
   int64_t vocab_size = 0;
   int64_t max_position_embeddings = 0;  // as in config.json
-  int64_t context_length = 0;           // positions the model accepts (dynamic rope: max_position_embeddings * factor)
+  int64_t context_length =
+      0;  // positions the model accepts (dynamic rope: max_position_embeddings * factor)
 
   NormKind norm = NormKind::kRms;
   double norm_epsilon = 1e-6;
@@ -67,12 +70,15 @@ struct ModelConfig {
   int64_t learned_position_rows = 0;    // rows of the table, offset included
   int64_t learned_position_offset = 0;  // row = position + offset
   double attention_scale = 0.0;         // scores are multiplied by it; head_dim^-0.5 for most
-  // Scale of one layer's scores relative to attention_scale (gpt2 scale_attn_by_inverse_layer_idx); empty: all 1.
+  // Scale of one layer's scores relative to attention_scale (gpt2 scale_attn_by_inverse_layer_idx);
+  // empty: all 1.
   std::vector<double> layer_attention_scale;
-  std::vector<int64_t> layer_window;  // per layer: a query sees this many positions, itself included; 0: all
+  std::vector<int64_t>
+      layer_window;  // per layer: a query sees this many positions, itself included; 0: all
 
   bool tied_embedding = false;  // the head is the embedding table
-  core::DType checkpoint_dtype = core::DType::kF32;  // what config.json says, or f32; tensors may differ
+  core::DType checkpoint_dtype =
+      core::DType::kF32;  // what config.json says, or f32; tensors may differ
 
   int64_t kv_group() const { return num_heads / num_kv_heads; }
   int64_t q_size() const { return num_heads * head_dim; }

@@ -34,8 +34,9 @@ std::string PlacementText(const ParallelPlan& plan) {
   for (const RankPlan& rank : plan.ranks) {
     for (const TensorShard& shard : rank.shards) {
       const ModelTensor& tensor = plan.tensors[static_cast<size_t>(shard.tensor)];
-      fmt::format_to(std::back_inserter(text), "{} {} {}+{}{} {}:{} {}:{}\n", rank.rank, ToString(tensor.id),
-                     tensor.source, tensor.source_row, tensor.transposed ? "T" : "", shard.rows.first, shard.rows.last,
+      fmt::format_to(std::back_inserter(text), "{} {} {}+{}{} {}:{} {}:{}\n", rank.rank,
+                     ToString(tensor.id), tensor.source, tensor.source_row,
+                     tensor.transposed ? "T" : "", shard.rows.first, shard.rows.last,
                      shard.cols.first, shard.cols.last);
     }
   }

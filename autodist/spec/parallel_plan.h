@@ -1,4 +1,5 @@
-// The plan: which rank holds which part of which tensor, and what that costs. Nothing else decides placement.
+// The plan: which rank holds which part of which tensor, and what that costs. Nothing else decides
+// placement.
 //
 // Plain data, made by planner/, printed by cli/, executed by runtime/. The same on every rank.
 #ifndef AUTODIST_SPEC_PARALLEL_PLAN_H_
@@ -29,7 +30,9 @@ struct Mesh {
   int dp = 1;
 
   int world() const { return tp * pp * dp; }
-  int RankOf(int pp_index, int dp_index, int tp_index) const { return (pp_index * dp + dp_index) * tp + tp_index; }
+  int RankOf(int pp_index, int dp_index, int tp_index) const {
+    return (pp_index * dp + dp_index) * tp + tp_index;
+  }
   int TpIndex(int rank) const { return rank % tp; }
   int DpIndex(int rank) const { return rank / tp % dp; }
   int StageOf(int rank) const { return rank / (tp * dp); }
@@ -46,7 +49,7 @@ struct TensorShard {
 // What one tp index computes of every layer, and of the vocabulary.
 struct TpShare {
   Range q_heads;
-  Range kv_heads;                    // the kv heads that its q heads read; two ranks may hold the same one
+  Range kv_heads;  // the kv heads that its q heads read; two ranks may hold the same one
   std::vector<int32_t> kv_head_of_q;  // per local q head: its kv head, counted from kv_heads.first
   Range ffn;
   Range vocab;  // rows of embedding and head; clipped to vocab_size, may be empty on the last ranks
@@ -56,8 +59,8 @@ struct RankBytes {
   uint64_t weights = 0;  // in memory, packed
   uint64_t kv_cache = 0;
   uint64_t activations = 0;
-  uint64_t buffers = 0;     // communication
-  uint64_t read = 0;        // bytes of the checkpoint this rank needs (tied tensors once)
+  uint64_t buffers = 0;  // communication
+  uint64_t read = 0;     // bytes of the checkpoint this rank needs (tied tensors once)
   uint64_t total() const { return weights + kv_cache + activations + buffers; }
 };
 
@@ -73,7 +76,8 @@ struct RankPlan {
 
 struct ParallelPlan {
   Mesh mesh;
-  core::DType compute_dtype = core::DType::kF32;  // f32 or bf16: packed weights, KV cache and inputs of products
+  core::DType compute_dtype =
+      core::DType::kF32;  // f32 or bf16: packed weights, KV cache and inputs of products
   int64_t vocab_size = 0;
   int64_t padded_vocab_size = 0;
   int64_t batch_size = 1;        // sequences in flight

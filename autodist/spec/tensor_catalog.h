@@ -1,4 +1,5 @@
-// What the headers of a checkpoint say: every tensor's name, type, shape and place, before any byte of weights is read.
+// What the headers of a checkpoint say: every tensor's name, type, shape and place, before any byte
+// of weights is read.
 #ifndef AUTODIST_SPEC_TENSOR_CATALOG_H_
 #define AUTODIST_SPEC_TENSOR_CATALOG_H_
 
@@ -10,8 +11,8 @@
 
 namespace autodist::spec {
 
-// One tensor as stored. `dtype` is the file's word ("F32", "BF16", "F16", ...): a checkpoint may hold tensors that we
-// ignore, in types we do not compute with.
+// One tensor as stored. `dtype` is the file's word ("F32", "BF16", "F16", ...): a checkpoint may
+// hold tensors that we ignore, in types we do not compute with.
 struct StoredTensor {
   std::string name;
   std::string dtype;

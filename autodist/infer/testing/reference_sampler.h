@@ -1,4 +1,5 @@
-// The definition of a sampled token, written down once more over the whole row, as slowly and plainly as possible.
+// The definition of a sampled token, written down once more over the whole row, as slowly and
+// plainly as possible.
 #ifndef AUTODIST_INFER_TESTING_REFERENCE_SAMPLER_H_
 #define AUTODIST_INFER_TESTING_REFERENCE_SAMPLER_H_
 
@@ -9,8 +10,8 @@
 
 namespace autodist::infer::testing {
 
-// The ids that survive every filter, in canonical order, and their probabilities: what transformers' logits processors
-// leave, in double precision.
+// The ids that survive every filter, in canonical order, and their probabilities: what
+// transformers' logits processors leave, in double precision.
 struct Survivors {
   std::vector<int32_t> ids;
   std::vector<double> probabilities;  // sum to 1

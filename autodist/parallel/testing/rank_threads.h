@@ -1,4 +1,5 @@
-// Tests only: runs a body once per rank, each on a thread of its own with a communicator and a stream.
+// Tests only: runs a body once per rank, each on a thread of its own with a communicator and a
+// stream.
 #ifndef AUTODIST_PARALLEL_TESTING_RANK_THREADS_H_
 #define AUTODIST_PARALLEL_TESTING_RANK_THREADS_H_
 
@@ -13,7 +14,8 @@
 
 namespace autodist::parallel::testing {
 
-inline void RunRanks(int ranks, const std::function<void(comm::Communicator&, device::Stream&)>& body) {
+inline void RunRanks(int ranks,
+                     const std::function<void(comm::Communicator&, device::Stream&)>& body) {
   auto group = comm::CreateThreadGroup(ranks);
   std::vector<std::thread> threads;
   for (auto& communicator : group) {
