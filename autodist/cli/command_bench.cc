@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -31,13 +32,15 @@ class BenchCommand final : public Command {
  private:
   RunFlags run_;
   measure::BenchOptions bench_;
-
+  CLI::Option* prompt_length_ = nullptr;
   ModelRunnerOptions options_;
 };
 
 void BenchCommand::AddFlags(CLI::App& app) {
-  AddInteger<int64_t>(app, "--prompt-length", bench_.prompt_length, "Random ids per sequence", 1)
-      ->group("Bench");
+  prompt_length_ =
+      AddInteger<int64_t>(app, "--prompt-length", bench_.prompt_length,
+                          "Random ids per sequence; the default is cut to the context", 1);
+  prompt_length_->group("Bench");
   AddInteger<int64_t>(app, "--output-length", bench_.output_length,
                       "Generated tokens per sequence, at least 2", 2)
       ->group("Bench");
@@ -53,6 +56,9 @@ void BenchCommand::Prepare() {
   options_.model_name_or_path = model_dir.string();
   const int64_t context = options_.max_model_len > 0 ? options_.max_model_len
                                                      : arch::ParseConfig(model_dir).context_length;
+  if (prompt_length_->count() == 0)
+    bench_.prompt_length =
+        std::clamp<int64_t>(context - bench_.output_length, 1, bench_.prompt_length);
   if (bench_.output_length >= context || bench_.prompt_length > context - bench_.output_length)
     throw core::BadInput("--prompt-length {} and --output-length {} do not fit the context of {}",
                          bench_.prompt_length, bench_.output_length, context);

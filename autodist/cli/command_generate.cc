@@ -19,9 +19,11 @@
 #include "autodist/core/error.h"
 #include "autodist/core/file.h"
 #include "autodist/core/json.h"
+#include "autodist/core/log.h"
 #include "autodist/infer/model_runner.h"
 #include "autodist/infer/sampling_options.h"
 #include "autodist/infer/stop_rules.h"
+#include "autodist/runtime/job.h"
 #include "autodist/text/stop_matcher.h"
 #include "autodist/text/stream_decoder.h"
 
@@ -203,6 +205,10 @@ int GenerateCommand::Run() {
                              std::optional<infer::FinishReason> finished) {
     OnToken(prompt, id, finished);
   };
+  request_.check_cancelled = [] {
+    if (InterruptGuard::signal() != 0)
+      throw core::RuntimeFailure("interrupted by signal {}", InterruptGuard::signal());
+  };
   for (size_t p = 0; p < prompts_.ids.size(); ++p)
     states_.push_back({{}, OutputText(prompts_.tokenizer.get(), request_.stop), std::nullopt});
 
@@ -210,19 +216,19 @@ int GenerateCommand::Run() {
   options_.on_load_progress = LoadProgress(*progress_);
   ModelRunner runner(options_);
   progress_->Clear();
-  LogRemarks(runner);
+  LogRemarks(runner, options_.ranks > 0);
   const bool speaks = runner.holds_rank0();
   const InterruptGuard guard;
   progress_ = std::make_unique<ProgressLine>(!options_.quiet && speaks && prompts_.ids.size() > 1);
-  if (stream_ && speaks) PrintPrompt(0);
   infer::Timing timing;
   try {
     timing = runner.Generate(request_).timing;
-  } catch (const core::Error&) {
+  } catch (const runtime::RankError& error) {
     progress_.reset();
     if (speaks) Save(runner, timing);
-    if (InterruptGuard::signal() != 0) return 128 + InterruptGuard::signal();
-    throw;
+    if (InterruptGuard::signal() == 0) throw;
+    if (error.report()) core::Log("autodist: {}", error.what());
+    return 128 + InterruptGuard::signal();
   }
   progress_.reset();
   if (!speaks) return 0;
@@ -238,9 +244,8 @@ int GenerateCommand::Run() {
 
 void GenerateCommand::OnToken(size_t prompt, int32_t id,
                               std::optional<infer::FinishReason> finished) {
-  if (InterruptGuard::signal() != 0)
-    throw core::RuntimeFailure("interrupted by signal {}", InterruptGuard::signal());
   PromptState& state = states_[prompt];
+  if (stream_ && state.ids.empty()) PrintPrompt(prompt);
   state.ids.push_back(id);
   const std::string part = state.output.Push(id, finished.has_value());
   state.finished = finished;

@@ -75,7 +75,7 @@ int LogitsCommand::Run() {
   options_.on_load_progress = LoadProgress(progress);
   ModelRunner runner(options_);
   progress.Clear();
-  LogRemarks(runner);
+  LogRemarks(runner, options_.ranks > 0);
   std::optional<NpyWriter> writer;
   if (runner.holds_rank0()) writer.emplace(path, rows, runner.plan().vocab_size);
   runner.Logits(ids_, [&](int64_t, core::ConstTensorView block) { writer->Append(block); });

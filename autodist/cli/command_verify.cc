@@ -141,7 +141,7 @@ int VerifyCommand::Run() {
   try {
     ModelRunner runner(options_);
     progress.Clear();
-    LogRemarks(runner);
+    LogRemarks(runner, options_.ranks > 0);
     plan = runner.plan();
     mesh = measure::RunToVerify(runner, ids_, output_length_, nullptr);
     if (!runner.holds_rank0()) return 0;

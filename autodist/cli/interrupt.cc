@@ -28,7 +28,9 @@ void Install(void (*handler)(int)) {
 }  // namespace
 
 InterruptGuard::InterruptGuard() { Install(OnSignal); }
-InterruptGuard::~InterruptGuard() { Install(SIG_DFL); }
+InterruptGuard::~InterruptGuard() {
+  if (signal() == 0) Install(SIG_DFL);  // else the next one still ends the process with 128 + n
+}
 int InterruptGuard::signal() { return g_signal.load(); }
 
 }  // namespace autodist::cli

@@ -5,7 +5,8 @@
 
 namespace autodist::cli {
 
-// Installs handlers for SIGINT and SIGTERM for as long as it lives. One at a time.
+// Installs handlers for SIGINT and SIGTERM, for as long as it lives; once a signal has come, for
+// good: a second one ends the process at once. One at a time.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -10,11 +10,12 @@
 
 #include "autodist/core/check.h"
 #include "autodist/core/error.h"
+#include "autodist/core/file.h"
 
 namespace autodist::cli {
 
-NpyWriter::NpyWriter(std::filesystem::path path, int64_t rows, int64_t cols)
-    : path_(std::move(path)),
+NpyWriter::NpyWriter(const std::filesystem::path& path, int64_t rows, int64_t cols)
+    : path_(core::ReplaceableFile(path)),
       temporary_(fmt::format("{}.tmp.{}", path_.string(), ::getpid())),
       rows_left_(rows),
       cols_(cols) {

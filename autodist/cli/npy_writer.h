@@ -13,7 +13,7 @@ namespace autodist::cli {
 // core::Error when the file cannot be created or written.
 class NpyWriter {
  public:
-  NpyWriter(std::filesystem::path path, int64_t rows, int64_t cols);
+  NpyWriter(const std::filesystem::path& path, int64_t rows, int64_t cols);
   ~NpyWriter();  // without Commit() nothing is left
   NpyWriter(const NpyWriter&) = delete;
   NpyWriter& operator=(const NpyWriter&) = delete;

@@ -10,17 +10,19 @@
 #include "autodist/cli/bundled_model.h"
 #include "autodist/cli/flag_values.h"
 #include "autodist/core/error.h"
+#include "autodist/runtime/loaded_model.h"
 
 namespace autodist::cli {
 
 using core::BadInput;
 
-// Far above the cores of any host, and far below what a kernel lets one user start.
-constexpr int kMaxThreads = 1024;
-
 void ModelFlag::Add(CLI::App& app) {
-  app.add_option("--model,model", model,
-                 "Directory, or org/name[@revision] in the HuggingFace cache")
+  const auto set_model = [this](const std::string& name) {
+    if (name.empty()) throw BadInput("--model is empty, must be a directory or org/name");
+    model = name;
+  };
+  app.add_option_function<std::string>("--model,model", set_model,
+                                       "Directory, or org/name[@revision] in the HuggingFace cache")
       ->type_name("DIR")
       ->default_str("the bundled model");
 }
@@ -144,7 +146,12 @@ void RunFlags::AddCacheAndOutputFlags(CLI::App& app) {
   AddSwitch(app, "--no-cache", no_cache_, "Neither read nor write the cache")->group("Shard cache");
   AddSwitch(app, "--rebuild-cache", options_.rebuild_cache, "Replace what the cache holds")
       ->group("Shard cache");
-  app.add_option("--output-dir", output_dir_, "Files are written here, and only here")
+  const auto set_output_dir = [this](const std::string& directory) {
+    if (directory.empty()) throw BadInput("--output-dir is empty, must be a directory");
+    output_dir_ = directory;
+  };
+  app.add_option_function<std::string>("--output-dir", set_output_dir,
+                                       "Files are written here, and only here")
       ->type_name("DIR")
       ->group("Output");
   AddSwitch(app, "--json", json_, "Print exactly one JSON document")->group("Output");
@@ -170,11 +177,7 @@ ModelRunnerOptions RunFlags::Options() const {
   if (weights_ != "auto")
     throw BadInput("--weights is {}, must be auto: this version does not quantise weights",
                    weights_);
-  if (!(options_.collective_timeout_s > 0) || !std::isfinite(options_.collective_timeout_s))
-    throw BadInput("--collective-timeout is {}, must be more than 0 seconds",
-                   options_.collective_timeout_s);
-  if (threads_ && *threads_ > kMaxThreads)
-    throw BadInput("--threads is {}, must be at most {}", *threads_, kMaxThreads);
+  runtime::CheckLimits(result);
   if (capture_graph_ && no_capture_graph_)
     throw BadInput("--capture-graph and --no-capture-graph exclude each other");
   if (capture_graph_ || no_capture_graph_) result.capture_graph = capture_graph_;

@@ -62,9 +62,11 @@ std::string SummaryText(const ModelRunner& runner, const infer::Timing& timing) 
   return text;
 }
 
-void LogRemarks(const ModelRunner& runner) {
+void LogRemarks(const ModelRunner& runner, bool planner_chose) {
   if (!runner.holds_rank0()) return;
   for (const std::string& remark : runner.remarks()) core::Log("note: {}", remark);
+  if (!planner_chose) return;
+  for (const std::string& reason : runner.plan().reasons) core::Log("note: {}", reason);
 }
 
 }  // namespace autodist::cli

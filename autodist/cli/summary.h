@@ -15,8 +15,9 @@ std::string SummaryText(const ModelRunner& runner, const infer::Timing& timing);
 // "1.5 GiB", "12.0 MiB", "300 B".
 std::string ByteText(uint64_t bytes);
 
-// Logs what was noticed about the checkpoint, one "note:" line each, where rank 0 is.
-void LogRemarks(const ModelRunner& runner);
+// Logs what was noticed about the checkpoint and this host and, when the planner chose the mesh,
+// why it did: one "note:" line each, where rank 0 is.
+void LogRemarks(const ModelRunner& runner, bool planner_chose);
 
 }  // namespace autodist::cli
 

@@ -162,8 +162,8 @@ LaunchInfo DetectLaunch(const Environment& environment, const LaunchFlags& flags
   if (torch || by_flags) {
     const bool elastic = reader.Has("TORCHELASTIC_RUN_ID");
     LaunchInfo info = Complete(elastic ? Launcher::kTorchrun : Launcher::kManual, facts);
-    const std::string port = reader.Has("MASTER_PORT") ? reader.Text("MASTER_PORT") : "29500";
-    info.job = "MASTER_PORT " + port;
+    const std::optional<Given> port = reader.Number("MASTER_PORT");
+    info.job = fmt::format("MASTER_PORT {}", port ? port->value : 29500);
     if (elastic) {
       info.job += fmt::format(", run {}, restart {}", reader.Text("TORCHELASTIC_RUN_ID"),
                               reader.Text("TORCHELASTIC_RESTART_COUNT"));

@@ -112,6 +112,8 @@ TEST(LaunchTest, ImpossibleValuesAreRefused) {
             "RANK is 'one', must be a number that is not negative");
   EXPECT_EQ(Refusal({{"RANK", "-1"}, {"WORLD_SIZE", "2"}}),
             "RANK is '-1', must be a number that is not negative");
+  EXPECT_EQ(Refusal({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_PORT", "x"}}),
+            "MASTER_PORT is 'x', must be a number that is not negative");
   EXPECT_EQ(Refusal({{"RANK", "99999999999"}}),
             "RANK is '99999999999', must be a number that is not negative");
   EXPECT_EQ(Refusal({{"RANK", "2"}, {"WORLD_SIZE", "2"}}),

@@ -64,7 +64,20 @@ std::string ReadFile(const std::filesystem::path& path, uint64_t max_bytes) {
   return content;
 }
 
-void WriteFileAtomically(const std::filesystem::path& path, std::string_view content) {
+std::filesystem::path ReplaceableFile(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    throw BadInput("{}: is not a regular file, so it is not replaced", path.string());
+  std::filesystem::path target = path;
+  constexpr int kMostLinks = 40;  // as the kernel follows
+  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(target, error); ++i)
+    target = target.parent_path() / std::filesystem::read_symlink(target, error);
+  return target;
+}
+
+void WriteFileAtomically(const std::filesystem::path& name, std::string_view content) {
+  const std::filesystem::path path = ReplaceableFile(name);
   const std::string temporary = fmt::format("{}.tmp.{}", path.string(), ::getpid());
   const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor < 0)

@@ -15,6 +15,10 @@ namespace autodist::core {
 // file, unreadable or larger than `max_bytes`.
 std::string ReadFile(const std::filesystem::path& path, uint64_t max_bytes);
 
+// What a whole new file may be renamed to so that it is found at `path`: `path`, or what it links
+// to. Throws core::Error (bad input) when something other than a regular file is there.
+std::filesystem::path ReplaceableFile(const std::filesystem::path& path);
+
 // Writes `content` to a temporary name beside `path`, fsyncs, and renames over `path`: readers see
 // the old file or the whole new one. Throws core::Error (runtime; bad input when the directory is
 // missing or not writable).

@@ -52,5 +52,23 @@ TEST(FileTest, MissingDirectoryIsBadInput) {
   }
 }
 
+TEST(FileTest, OnlyRegularFilesAreReplaced) {
+  const auto fifo = Scratch("fifo");
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  EXPECT_THROW(WriteFileAtomically(fifo, "x"), Error);
+  EXPECT_TRUE(std::filesystem::is_fifo(fifo));
+  std::filesystem::remove(fifo);
+
+  const auto target = Scratch("target"), link = Scratch("link");
+  std::filesystem::create_symlink(target, link);  // dangling until it is written
+  for (const char* content : {"first", "second"}) {
+    WriteFileAtomically(link, content);
+    EXPECT_TRUE(std::filesystem::is_symlink(link));
+    EXPECT_EQ(ReadFile(target, 100), content);
+  }
+  std::filesystem::remove(link);
+  std::filesystem::remove(target);
+}
+
 }  // namespace
 }  // namespace autodist::core

@@ -86,6 +86,7 @@ void GenerationLoop::Execute(const Turn& turn) {
   }
   int64_t logit_row = 0;
   runner_.executor_.Run(static_cast<int>(turn.calls.size()), [&](int i) {
+    if (request_.check_cancelled) request_.check_cancelled();
     runtime::StageCall call = Prepare(turn, turn.calls[static_cast<size_t>(i)], logit_row);
     logit_row += static_cast<int64_t>(call.logit_rows.size());
     return call;

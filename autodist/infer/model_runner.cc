@@ -1,6 +1,10 @@
 #include "autodist/infer/model_runner.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "autodist/core/error.h"
@@ -16,6 +20,8 @@ class ModelRunner::Impl {
   explicit Impl(const ModelRunnerOptions& options);
 
   void CheckPrompts(const GenerateRequest& request) const;
+  // Refuses when the processes of a job were asked for different things.
+  void AgreeOn(const GenerateRequest& request);
   // What ends a sequence: the ids of the model's files, and the tokenizer's eos and pad tokens.
   std::vector<int32_t> EosIds(const text::Tokenizer* tokenizer) const;
 
@@ -47,6 +53,25 @@ void ModelRunner::Impl::CheckPrompts(const GenerateRequest& request) const {
   }
 }
 
+void ModelRunner::Impl::AgreeOn(const GenerateRequest& request) {
+  std::string prompts;
+  for (const auto& prompt : request.prompts) prompts += fmt::format("{};", fmt::join(prompt, ","));
+  const infer::SamplingOptions& sampling = request.sampling;
+  model.job().Agree(
+      {},
+      {{"the list of prompts (token ids)", prompts},
+       {"the sampling",
+        fmt::format("temperature {}, top-k {}, top-p {}, min-p {}, repetition penalty {}, seed {}",
+                    sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p,
+                    sampling.repetition_penalty, sampling.seed)},
+       {"the output length",
+        fmt::format("{} to {} tokens{}", request.min_output_length, request.max_output_length,
+                    request.ignore_eos ? ", EOS ignored" : "")},
+       {"the set of end-of-sequence ids",
+        fmt::format("{}", fmt::join(EosIds(request.tokenizer), ","))},
+       {"the list of stop strings", fmt::format("\"{}\"", fmt::join(request.stop, "\", \""))}});
+}
+
 std::vector<int32_t> ModelRunner::Impl::EosIds(const text::Tokenizer* tokenizer) const {
   std::vector<int32_t> ids = model.defaults().eos_ids;
   if (tokenizer == nullptr) return ids;
@@ -74,6 +99,9 @@ GenerateResult ModelRunner::Generate(const GenerateRequest& request) {
   infer::Validate(request.sampling);
   if (!request.stop.empty() && request.tokenizer == nullptr)
     throw BadInput("stop strings need a tokenizer");
+  for (const std::string& stop : request.stop) {
+    if (stop.empty()) throw BadInput("a stop string is empty");
+  }
   const infer::StopRules rules(impl_->EosIds(request.tokenizer), request.ignore_eos,
                                request.min_output_length, request.max_output_length,
                                impl_->model.plan().max_model_len);
@@ -82,6 +110,7 @@ GenerateResult ModelRunner::Generate(const GenerateRequest& request) {
       throw BadInput("a prompt of {} tokens leaves no room for output in a context of {}",
                      prompt.size(), impl_->model.plan().max_model_len);
   }
+  impl_->AgreeOn(request);
   GenerateResult result;
   impl_->model.job().Run([&](size_t i) {
     GenerateResult of_rank = impl_->runners[i]->Generate(request, rules);
@@ -96,6 +125,8 @@ void ModelRunner::Logits(
   GenerateRequest request;
   request.prompts = {input_ids};
   impl_->CheckPrompts(request);
+  if (sink == nullptr) throw BadInput("logits are asked for without a receiver");
+  impl_->AgreeOn(request);
   impl_->model.job().Run([&](size_t i) { impl_->runners[i]->Logits(input_ids, sink); });
 }
 

@@ -30,8 +30,8 @@ using runtime::LoadReport;
 struct GenerateRequest {
   // Token ids, taken as they are. At least one prompt; each holds at least one id in [0,
   // vocabulary).
-  std::vector<std::vector<int32_t>> prompts;
-  infer::SamplingOptions sampling;
+  std::vector<std::vector<int32_t>> prompts = {};
+  infer::SamplingOptions sampling = {};
   // Generated tokens.
   int64_t min_output_length = 1;
   int64_t max_output_length = 157;
@@ -39,14 +39,17 @@ struct GenerateRequest {
   bool ignore_eos = false;
   // Ends a sequence when its text holds one of these; needs `tokenizer`. The text ends before the
   // string.
-  std::vector<std::string> stop;
+  std::vector<std::string> stop = {};
   // When given, its eos and pad tokens end a sequence too.
   const text::Tokenizer* tokenizer = nullptr;
   // Called in the process of rank 0, from a thread of the runner: for each token of each prompt, in
   // order of the prompt's tokens; finished is set with the last one. May be empty. Must not call
   // the runner.
   std::function<void(size_t prompt, int32_t id, std::optional<infer::FinishReason> finished)>
-      on_token;
+      on_token = {};
+  // Called on every rank, from its thread, before each forward call; what it throws ends the run on
+  // all of them. May be empty.
+  std::function<void()> check_cancelled = {};
 };
 
 struct GeneratedSequence {

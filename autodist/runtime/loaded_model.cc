@@ -71,6 +71,16 @@ spec::Cluster ClusterOf(const RunOptions& options, const planner::PlanRequest& r
   return cluster;
 }
 
+// "3,2"
+std::string StageText(const spec::ParallelPlan& plan) {
+  std::string text;
+  for (int stage = 0; stage < plan.mesh.pp; ++stage) {
+    const spec::Range layers = plan.rank(plan.mesh.RankOf(stage, 0, 0)).layers;
+    text += fmt::format("{}{}", stage > 0 ? "," : "", layers.size());
+  }
+  return text;
+}
+
 // Cheap enough for every start: what the ranks of a job must have in common.
 std::string HeaderHash(const PlannedModel& planned) {
   checkpoint::Hash128 hash;
@@ -83,6 +93,17 @@ std::string HeaderHash(const PlannedModel& planned) {
 
 }  // namespace
 
+void CheckLimits(const RunOptions& options) {
+  // Far above the cores of any host, and far below what a kernel lets one user start.
+  constexpr int kMaxThreads = 1024;
+  constexpr double kMaxTimeoutS = 1e6;
+  if (options.threads < 0 || options.threads > kMaxThreads)
+    throw BadInput("--threads is {}, must be at most {}", options.threads, kMaxThreads);
+  if (!(options.collective_timeout_s > 0) || options.collective_timeout_s > kMaxTimeoutS)
+    throw BadInput("--collective-timeout is {}, must be more than 0 and at most {} seconds",
+                   options.collective_timeout_s, kMaxTimeoutS);
+}
+
 comm::LaunchInfo LaunchOf(const RunOptions& options) {
   if (options.in_process) return {};
   comm::LaunchFlags flags;
@@ -94,6 +115,7 @@ comm::LaunchInfo LaunchOf(const RunOptions& options) {
 // Processes of one job refuse together: each joins the others first, then all compare what they
 // would do.
 LoadedModel::LoadedModel(const RunOptions& options) {
+  CheckLimits(options);
   const comm::LaunchInfo launch = LaunchOf(options);
   const bool alone = launch.launcher == comm::Launcher::kNone;
   if (!alone) StartJob(launch, launch.world_size, options);
@@ -108,9 +130,17 @@ LoadedModel::LoadedModel(const RunOptions& options) {
     StartJob(launch, planned_.plan.mesh.world(), options);
   } else {
     job_->Agree(error, {});
-    job_->Agree({}, {{"the program version", std::string(core::kVersion)},
-                     {"the checkpoint (hash of config.json and headers)", HeaderHash(planned_)},
-                     {"the placement", PlacementText(planned_.plan)}});
+    job_->Agree(
+        {},
+        {{"the program version", std::string(core::kVersion)},
+         {"the checkpoint (hash of config.json and headers)", HeaderHash(planned_)},
+         {"the mesh", fmt::format("tp {} x pp {}", planned_.plan.mesh.tp, planned_.plan.mesh.pp)},
+         {"the number of layers per stage (--stage-layers)", StageText(planned_.plan)},
+         {"--dtype", std::string(core::NameOf(planned_.plan.compute_dtype))},
+         {"--batch-size", fmt::format("{}", planned_.plan.batch_size)},
+         {"--micro-batch-size", fmt::format("{}", planned_.plan.micro_batch_size)},
+         {"the context (--max-model-len)", fmt::format("{}", planned_.plan.max_model_len)},
+         {"the placement", PlacementText(planned_.plan)}});
   }
   NoteSharedCores(alone ? planned_.plan.mesh.world() : launch.local_world_size);
   Load(options);

@@ -35,6 +35,10 @@ struct PlannedModel {
 // host's memory; 0: all of the mesh. Throws core::Error.
 PlannedModel PlanModel(const RunOptions& options, int local_ranks = 0);
 
+// Throws core::Error (bad input) naming the flag, its value and the limit when a time or a number
+// of threads is out of range.
+void CheckLimits(const RunOptions& options);
+
 // How this process was started, as far as the options leave that to a launcher. Throws core::Error.
 comm::LaunchInfo LaunchOf(const RunOptions& options);
 

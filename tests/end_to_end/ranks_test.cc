@@ -80,6 +80,20 @@ TEST_F(RanksTest, Row45InterruptSavesFinishedPrompts) {
   }
 }
 
+TEST_F(RanksTest, Row45ASignalToAnyRankEndsAll) {
+  for (const int signalled : {0, 1}) {
+    std::unique_ptr<Program> ranks[] = {Rank(0, 2, Long({"--tp", "2"})),
+                                        Rank(1, 2, Long({"--tp", "2"}))};
+    ASSERT_TRUE(ranks[0]->Printed("abc"));
+    ranks[signalled]->Signal(SIGTERM);
+    const Outcome ended = ranks[signalled]->Wait();
+    const Outcome other = ranks[1 - signalled]->Wait();
+    EXPECT_EQ(ended.exit_code, 128 + SIGTERM) << Shown(ended);
+    EXPECT_EQ(other.exit_code, 1) << Shown(other);
+    EXPECT_THAT(ended.errors + other.errors, HasSubstr("interrupted by signal 15"));
+  }
+}
+
 // The first signal waits for the next token, which cannot come; the second does not wait. Those
 // that follow make up for one that was merged with the first, when this machine is busy.
 TEST_F(RanksTest, Row45TheSecondInterruptIsImmediate) {
@@ -178,7 +192,22 @@ TEST_F(RanksTest, Row51WorldSizesAndPlansThatDiffer) {
   const Outcome fourth = pipeline->Wait();
   EXPECT_EQ(third.exit_code, 2) << Shown(third);
   EXPECT_EQ(fourth.exit_code, 2) << Shown(fourth);
-  EXPECT_THAT(third.errors + fourth.errors, HasSubstr("placement"));
+  EXPECT_THAT(third.errors + fourth.errors, HasSubstr("the mesh differs"));
+}
+
+TEST_F(RanksTest, Row51RequestsThatDifferAreRefused) {
+  for (const Arguments& flags :
+       {Arguments{"--temperature", "0.5"}, Arguments{"--max-output-length", "3"},
+        Arguments{"--dtype", "bfloat16"}, Arguments{"--token-ids", "1,2"}}) {
+    const Arguments arguments = Short({"--tp", "2"});
+    auto rank0 = Rank(0, 2, arguments);
+    auto rank1 = Rank(1, 2, Merged(arguments, flags));
+    const Outcome first = rank0->Wait();
+    const Outcome second = rank1->Wait();
+    EXPECT_EQ(first.exit_code, 2) << flags[0] << Shown(first);
+    EXPECT_EQ(second.exit_code, 2) << flags[0] << Shown(second);
+    EXPECT_THAT(first.errors + second.errors, HasSubstr("differs between ranks")) << flags[0];
+  }
 }
 
 TEST_F(RanksTest, Row55ATinySharedMemory) {
