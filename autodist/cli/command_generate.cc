@@ -220,6 +220,7 @@ int GenerateCommand::Run() {
   const bool speaks = runner.holds_rank0();
   const InterruptGuard guard;
   progress_ = std::make_unique<ProgressLine>(!options_.quiet && speaks && prompts_.ids.size() > 1);
+  if (stream_ && speaks) PrintPrompt(0);
   infer::Timing timing;
   try {
     timing = runner.Generate(request_).timing;
@@ -245,7 +246,6 @@ int GenerateCommand::Run() {
 void GenerateCommand::OnToken(size_t prompt, int32_t id,
                               std::optional<infer::FinishReason> finished) {
   PromptState& state = states_[prompt];
-  if (stream_ && state.ids.empty()) PrintPrompt(prompt);
   state.ids.push_back(id);
   const std::string part = state.output.Push(id, finished.has_value());
   state.finished = finished;

@@ -85,6 +85,7 @@ TEST_F(RanksTest, Row45ASignalToAnyRankEndsAll) {
     std::unique_ptr<Program> ranks[] = {Rank(0, 2, Long({"--tp", "2"})),
                                         Rank(1, 2, Long({"--tp", "2"}))};
     ASSERT_TRUE(ranks[0]->Printed("abc"));
+    ::usleep(500'000);  // rank 1 may be a moment behind: its handler must be there
     ranks[signalled]->Signal(SIGTERM);
     const Outcome ended = ranks[signalled]->Wait();
     const Outcome other = ranks[1 - signalled]->Wait();
