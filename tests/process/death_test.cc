@@ -134,13 +134,13 @@ TEST_P(DeathTest, AnErrorOfOneRankEndsAllAndIsPrintedOnce) {
 // Nobody sees that a rank is stopped, but for the time-out. What it leaves is taken away with the
 // job.
 TEST_P(DeathTest, AStoppedRankIsNamedByTheTimeout) {
-  Job job(GetParam(), "communicate", "1.5");
+  Job job(GetParam(), "communicate", "3");
   ASSERT_TRUE(job.Started()) << job.errors();
   ::kill(job.rank(1), SIGSTOP);
-  EXPECT_TRUE(job.GoneWithin(milliseconds(1500) + kDeathTime)) << job.errors();
+  EXPECT_TRUE(job.GoneWithin(milliseconds(3000) + kDeathTime)) << job.errors();
   EXPECT_THAT(job.errors(), ::testing::ContainsRegex(
                                 "rank 1 has not (entered|finished) all_reduce #[0-9]+ \\(group "
-                                "world, [0-9]+ bytes\\); ranks 0, 2 waited 1.5 s; rank 1 has shown "
+                                "world, [0-9]+ bytes\\); ranks 0, 2 waited 3 s; rank 1 has shown "
                                 "no sign of life for "));
 }
 

@@ -212,9 +212,9 @@ TEST_P(ProgramDeathTest, TheLauncherIsKilled) {
 
 TEST_P(ProgramDeathTest, ARankIsStopped) {
   for (const Phase phase : kPhases) {
-    const auto job = RunUntil(phase, "1.5");
+    const auto job = RunUntil(phase, "3");
     ::kill(job->rank(kRanks - 1), SIGSTOP);
-    std::this_thread::sleep_for(milliseconds(1500));
+    std::this_thread::sleep_for(milliseconds(3000));
     ExpectGone(*job, phase);
     EXPECT_THAT(job->errors(), ::testing::HasSubstr("rank 3 has shown no sign of life for "));
   }
