@@ -37,8 +37,11 @@ Watchdog::Watchdog(std::shared_ptr<JobMemory> memory, int rank, int world_rank,
       links_(std::move(links)),
       parent_(parent),
       watch_parent_(watch_parent),
-      stop_(::eventfd(0, EFD_CLOEXEC)),
-      thread_([this] { Run(); }) {}
+      stop_(::eventfd(0, EFD_CLOEXEC)) {
+  // Before the thread comes to it: from here on, silence means something.
+  memory_->GiveSignOfLife(rank_);
+  thread_ = std::thread([this] { Run(); });
+}
 
 Watchdog::~Watchdog() {
   const uint64_t one = 1;
