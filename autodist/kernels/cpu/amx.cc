@@ -18,6 +18,7 @@ namespace {
 #include "autodist/kernels/cpu/math-inl.h"
 #include "autodist/kernels/cpu/rows-inl.h"
 #include "autodist/kernels/cpu/gemm-inl.h"
+#include "autodist/kernels/cpu/tile_shapes-inl.h"
 #include "autodist/kernels/cpu/tiles-inl.h"
 // clang-format on
 }  // namespace

@@ -1,15 +1,6 @@
-// Linear() on AMX tiles. Included after gemm-inl.h, in its target region.
-//
-// A tile is 16 rows of 64 bytes: 16 x 32 elements of x, 16 pairs of inputs x 16 outputs of a packed
-// block, or 16 x 16 sums. Two arrangements of the eight tiles:
-//   wide:    17 to 32 rows x 32 outputs; sums in 0 to 3, x in 4 and 5, weights in 6 and 7
-//   narrow:  1 to 16 rows x 64 outputs; sums in 0 to 3, x in 4, weights in 5 to 7: a block is read
-//   straight forward
-// Every sum is the same chain over the inputs in both, so a row's bits do not depend on the other
-// rows.
+// Linear() on AMX tiles. Included after gemm-inl.h and tile_shapes-inl.h, in their target region.
+// Narrow tiles take 64 outputs: a block is read straight forward. Wide ones take half a block.
 
-constexpr int64_t kTileRows = 16;
-constexpr int64_t kTileInputs = 32;
 constexpr int64_t kTileSlab =
     1024;  // inputs per pass: x and half a block stay in the second-level cache
 
@@ -18,52 +9,6 @@ constexpr int64_t kPairBytes =
     PackedLayout::kBlock * 2 * sizeof(core::BFloat16);  // one pair of inputs of a block
 constexpr int64_t kStepElements = kTileInputs * PackedLayout::kBlock;
 constexpr int64_t kAheadBytes = 8192;  // two steps: with few rows the weights come from memory
-
-// The shapes that this thread's tiles have now. Setting them clears the tiles and costs about a
-// tile product.
-class TileShapes {
- public:
-  TileShapes() = default;
-  ~TileShapes() { _tile_release(); }
-  TileShapes(const TileShapes&) = delete;
-  TileShapes& operator=(const TileShapes&) = delete;
-
-  // For 1 to 32 rows of x: the narrow arrangement up to 16, else the wide one.
-  void Set(int64_t rows) {
-    if (rows == rows_) return;
-    rows_ = rows;
-    const auto upper = static_cast<uint8_t>(rows < kTileRows ? rows : kTileRows);
-    const auto lower = static_cast<uint8_t>(rows - upper);
-    const bool wide = lower > 0;
-    const uint8_t tile_rows[8] = {upper,
-                                  upper,
-                                  wide ? lower : upper,
-                                  wide ? lower : upper,
-                                  upper,
-                                  wide ? lower : uint8_t{kTileRows},
-                                  kTileRows,
-                                  kTileRows};
-    Configuration configuration;
-    for (int tile = 0; tile < 8; ++tile) {
-      configuration.rows[tile] = tile_rows[tile];
-      configuration.column_bytes[tile] = 64;
-    }
-    // g++'s intrinsic names only the first bytes as its input: keep the stores above before it.
-    __asm__ volatile("" : : "r"(&configuration) : "memory");
-    _tile_loadconfig(&configuration);
-  }
-
- private:
-  struct alignas(64) Configuration {
-    uint8_t palette =
-        1;  // the only one there is; some virtual machines hide the CPUID leaf that says so
-    uint8_t start_row = 0;
-    uint8_t reserved[14] = {};
-    uint16_t column_bytes[16] = {};
-    uint8_t rows[16] = {};
-  };
-  int64_t rows_ = 0;
-};
 
 // One slab of inputs of one block, and the rows to multiply with it.
 struct TileSlab {
