@@ -1,4 +1,4 @@
-// A communicator that measures what the caller spends in it.
+// A communicator that records what the caller spends in it.
 #ifndef AUTODIST_COMM_TRACED_COMMUNICATOR_H_
 #define AUTODIST_COMM_TRACED_COMMUNICATOR_H_
 
@@ -7,22 +7,18 @@
 #include <string>
 
 #include "autodist/comm/communicator.h"
+#include "autodist/device/op_log.h"
 
 namespace autodist::comm {
 
-// Since the totals were last cleared, on this rank.
-struct CommTotals {
-  double seconds = 0;  // inside calls and waits: moving data, and waiting for peers
-  uint64_t calls = 0;
-  uint64_t bytes = 0;  // of the tensors handed in
-};
-
-// Passes every call on to `inner`. The totals are read by the thread that communicates.
+// Passes every call on to `inner`. Calls, and waits for what they started, are operations of the
+// log (OpKind::kCommunication): moving data, and waiting for peers. Their bytes are those of the
+// tensors handed in. Used by the thread that the log belongs to.
 class TracedCommunicator final : public Communicator {
  public:
-  // `totals` must outlive this; several communicators may share it. Groups split off are traced
-  // into it too.
-  TracedCommunicator(std::unique_ptr<Communicator> inner, CommTotals& totals);
+  // `log` must outlive this; several communicators may share it. Groups split off are traced into
+  // it too.
+  TracedCommunicator(std::unique_ptr<Communicator> inner, device::OpLog& log);
 
   int rank() const override { return inner_->rank(); }
   int size() const override { return inner_->size(); }
@@ -43,10 +39,10 @@ class TracedCommunicator final : public Communicator {
 
  private:
   template <typename Start>
-  Work Traced(uint64_t bytes, const Start& start);
+  Work Traced(const char* name, uint64_t bytes, const Start& start);
 
   std::unique_ptr<Communicator> inner_;
-  CommTotals& totals_;
+  device::OpLog& log_;
 };
 
 }  // namespace autodist::comm

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "autodist/device/buffer.h"
+#include "autodist/device/op_log.h"
 #include "autodist/device/thread_pool.h"
 #include "autodist/device/topology.h"
 
@@ -23,6 +24,10 @@ class Stream {
   ThreadPool& pool() const { return pool_; }
   Isa isa() const { return isa_; }
 
+  // Where kernels record themselves; null (the default): nowhere. The log must outlive its use.
+  OpLog* log() const { return log_; }
+  void set_log(OpLog* log) { log_ = log; }
+
   // Working memory of one worker, at least `bytes`, aligned to 64, contents arbitrary; valid until
   // the same worker asks again. Kept between calls, so that steady work allocates nothing. Called
   // by that worker, or by the caller of Run() while no worker runs. Throws core::Error when out of
@@ -32,6 +37,7 @@ class Stream {
  private:
   ThreadPool& pool_;
   Isa isa_;
+  OpLog* log_ = nullptr;
   std::vector<Buffer> scratch_;  // per worker
 };
 

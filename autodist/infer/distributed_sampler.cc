@@ -194,6 +194,10 @@ std::vector<int32_t> DistributedSampler::Sample(device::Stream& stream, core::Te
                                                 std::span<const SampleRow> rows) {
   AUTODIST_CHECK_EQ(logits_BV.rows(), static_cast<int64_t>(rows.size()));
   AUTODIST_CHECK_GE(logits_BV.cols(), vocab_.size());
+  const device::OpScope op(stream.log(), [&] {
+    return device::OpCost{
+        .kind = device::OpKind::kSampling, .name = "sample", .rows = logits_BV.rows()};
+  });
   const auto shard_of = [&](size_t row) {
     float* logits = logits_BV.row<float>(static_cast<int64_t>(row));
     return LogitShard{{logits, seen_.size()}, static_cast<int32_t>(vocab_.first)};

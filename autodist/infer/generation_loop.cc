@@ -58,6 +58,7 @@ GenerateResult GenerationLoop::Run() {
   std::vector<std::optional<Turn>> open(static_cast<size_t>(scheduler_.micro_batches()));
   for (size_t m = 0; !scheduler_.done(); m = (m + 1) % open.size()) {
     if (open[m]) {
+      EnterPhaseOf(*open[m]);
       Apply(*open[m], TokensOf(*open[m]));
       open[m].reset();
     }
@@ -67,17 +68,30 @@ GenerateResult GenerationLoop::Run() {
     open[m] = std::move(turn);
   }
   AUTODIST_CHECK_EQ(cache_.pages_in_use(), 0);
+  runner_.rank_.log->EnterPhase(device::OpPhase::kOther);
   GenerateResult result;
   for (const Sequence& sequence : sequences_)
     result.sequences.push_back(
         {{sequence.ids.begin() + static_cast<std::ptrdiff_t>(sequence.prompt_length),
           sequence.ids.end()},
          *sequence.finished});
-  result.timing = timing_.Finish(runner_.totals_.seconds);
+  result.timing =
+      timing_.Finish(runner_.rank_.log->totals().Seconds(device::OpKind::kCommunication));
   return result;
 }
 
+// As Timing does: turns that read prompts are the prefill.
+void GenerationLoop::EnterPhaseOf(const Turn& turn) {
+  runner_.rank_.log->EnterPhase(turn.starts.empty() ? device::OpPhase::kDecode
+                                                    : device::OpPhase::kPrefill);
+}
+
 void GenerationLoop::Execute(const Turn& turn) {
+  EnterPhaseOf(turn);
+  const device::OpScope group(runner_.rank_.stream->log(), [&] {
+    return device::OpCost{.name = turn.starts.empty() ? "decode" : "prefill",
+                          .rows = static_cast<int64_t>(turn.sequences.size())};
+  });
   for (const Piece& start : turn.starts) slot_of_[static_cast<size_t>(start.sequence)] = start.slot;
   if (runner_.last_stage()) {
     const size_t bytes = turn.sequences.size() *

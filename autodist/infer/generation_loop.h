@@ -31,6 +31,7 @@ class GenerationLoop {
     int64_t generated() const { return static_cast<int64_t>(ids.size()) - prompt_length; }
   };
 
+  void EnterPhaseOf(const Turn& turn);
   void Execute(const Turn& turn);
   runtime::StageCall Prepare(const Turn& turn, const ForwardCall& call, int64_t first_logit_row);
   std::vector<int32_t> SampleTokens(const Turn& turn);

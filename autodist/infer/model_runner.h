@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "autodist/core/tensor_view.h"
+#include "autodist/device/op_log.h"
 #include "autodist/infer/sampling_options.h"
 #include "autodist/infer/stop_rules.h"
 #include "autodist/infer/timing.h"
@@ -60,6 +61,8 @@ struct GeneratedSequence {
 struct GenerateResult {
   std::vector<GeneratedSequence> sequences;  // in the order of the prompts
   infer::Timing timing;                      // measured where rank 0 runs; empty in other processes
+  // Of each rank, with ModelRunnerOptions::record_ops of kTotals or more; else empty.
+  std::vector<device::OpTotals> op_totals;
 };
 
 // Ranks are threads of this process unless a launcher (torchrun's variables, mpirun) started

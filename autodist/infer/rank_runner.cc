@@ -14,7 +14,7 @@ RankRunner::RankRunner(const spec::ModelConfig& config, const spec::ParallelPlan
       plan_(plan),
       rank_(rank),
       world_(std::make_unique<comm::TracedCommunicator>(rank.world->Split(0, rank.index, "ranks"),
-                                                        totals_)),
+                                                        *rank.log)),
       tp_(world_->Split(plan.mesh.StageOf(rank.index), plan.mesh.TpIndex(rank.index))),
       decoder_(runtime::BuildDecoder(config, plan, rank.index, shard, *tp_)),
       executor_(plan, rank.index, config.hidden_size, *world_, *rank.stream, *decoder_),
@@ -32,13 +32,28 @@ KvCache RankRunner::MakeCache(int64_t slots, int64_t max_tokens) const {
 }
 
 GenerateResult RankRunner::Generate(const GenerateRequest& request, const StopRules& rules) {
-  totals_ = {};
-  return GenerationLoop(*this, request, rules).Run();
+  rank_.log->ClearTotals();
+  GenerateResult result = GenerationLoop(*this, request, rules).Run();
+  if (rank_.stream->log() != nullptr) result.op_totals = GatherTotals();
+  return result;
+}
+
+std::vector<device::OpTotals> RankRunner::GatherTotals() {
+  const device::OpTotals own = rank_.log->totals();  // without this transfer
+  std::vector<device::OpTotals> all(static_cast<size_t>(world_->size()));
+  constexpr int64_t kBytes = sizeof(device::OpTotals);
+  world_
+      ->AllGather(core::ConstTensorView(&own, core::DType::kU8, 1, kBytes),
+                  core::TensorView(all.data(), core::DType::kU8, world_->size(), kBytes))
+      .Wait();
+  return all;
 }
 
 void RankRunner::Logits(
     const std::vector<int32_t>& ids,
     const std::function<void(int64_t first_row, core::ConstTensorView rows)>& sink) {
+  rank_.log->EnterPhase(device::OpPhase::kPrefill);
+  const device::OpScope group(rank_.stream->log(), [] { return device::OpCost{.name = "logits"}; });
   const auto length = static_cast<int64_t>(ids.size());
   KvCache cache = MakeCache(1, length);
   cache.Reserve(0, length);

@@ -45,11 +45,11 @@ class RankRunner {
   bool last_stage() const { return plan_.mesh.StageOf(rank_.index) + 1 == plan_.mesh.pp; }
   int tp_index() const { return plan_.mesh.TpIndex(rank_.index); }
   KvCache MakeCache(int64_t slots, int64_t max_tokens) const;
+  std::vector<device::OpTotals> GatherTotals();
 
   const spec::ModelConfig& config_;
   const spec::ParallelPlan& plan_;
   runtime::Rank& rank_;
-  comm::CommTotals totals_;
   std::unique_ptr<comm::Communicator> world_;  // a group over all ranks, traced
   std::unique_ptr<comm::Communicator> tp_;
   std::unique_ptr<model::Decoder> decoder_;

@@ -31,6 +31,42 @@ void CheckSequence(const KvSequence& sequence, const KvPageLayout& layout, int64
   AUTODIST_CHECK_LE(sequence.first_position + sequence.tokens, pages * layout.page_tokens);
 }
 
+int64_t RowsOf(std::span<const KvSequence> sequences) {
+  int64_t rows = 0;
+  for (const KvSequence& sequence : sequences) rows += sequence.tokens;
+  return rows;
+}
+
+// Each sequence's visible keys and values are read once; a query's score and its share of the
+// output take 2 head_dim operations each per visible key.
+device::OpCost AttentionCost(core::ConstTensorView q_TD, std::span<const KvSequence> sequences,
+                             const KvPageLayout& layout, const AttentionOptions& options,
+                             core::ConstTensorView out_TD) {
+  int64_t keys = 0;   // that any query of their sequence sees
+  double scores = 0;  // of one head
+  for (const KvSequence& sequence : sequences) {
+    if (sequence.tokens == 0) continue;
+    const int64_t first = sequence.first_position;
+    const int64_t end = first + sequence.tokens;
+    const int64_t window = options.sliding_window > 0 ? options.sliding_window : end;
+    keys += end - std::max<int64_t>(0, first + 1 - window);
+    // Query p sees min(p + 1, window) keys: the growing ones, then the constant ones.
+    const int64_t growing = std::clamp(window, first, end);
+    scores += static_cast<double>(growing - first) * static_cast<double>(first + growing + 1) / 2;
+    scores += static_cast<double>(end - growing) * static_cast<double>(window);
+  }
+  const auto kv_bytes = static_cast<size_t>(2 * keys * layout.kv_heads * layout.head_dim) *
+                        core::SizeOf(layout.dtype);
+  const auto rows = static_cast<size_t>(RowsOf(sequences));
+  const auto row_bytes = static_cast<size_t>(q_TD.cols()) *
+                         (core::SizeOf(q_TD.dtype()) + core::SizeOf(out_TD.dtype()));
+  return {.kind = device::OpKind::kAttention,
+          .name = "attention",
+          .rows = RowsOf(sequences),
+          .bytes = kv_bytes + rows * row_bytes,
+          .flops = 4.0 * static_cast<double>(q_TD.cols()) * scores};
+}
+
 // Writes one token's keys: element d of a head goes page_tokens elements after element d - 1.
 template <typename T>
 void WriteKeys(const float* k, const KvPageLayout& layout, int64_t slot, T* page) {
@@ -51,6 +87,13 @@ void KvWrite(device::Stream& stream, core::ConstTensorView k_TD, core::ConstTens
   CheckLayout(layout);
   const int64_t width = layout.kv_heads * layout.head_dim;
   AUTODIST_CHECK(k_TD.cols() == width && v_TD.cols() == width && k_TD.rows() == v_TD.rows());
+  const device::OpScope op(stream.log(), [&] {
+    const auto elements = static_cast<size_t>(2 * width * RowsOf(sequences));
+    return device::OpCost{.kind = device::OpKind::kAttention,
+                          .name = "kv_write",
+                          .rows = RowsOf(sequences),
+                          .bytes = elements * (sizeof(float) + core::SizeOf(layout.dtype))};
+  });
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   const size_t size = core::SizeOf(layout.dtype);
   for (const KvSequence& sequence : sequences) {
@@ -89,6 +132,8 @@ void Attention(device::Stream& stream, core::ConstTensorView q_TD,
   AUTODIST_CHECK(q_TD.cols() == q_heads * layout.head_dim && out_TD.cols() == q_TD.cols());
   AUTODIST_CHECK_EQ(q_TD.rows(), out_TD.rows());
   AUTODIST_CHECK_GE(options.sliding_window, 0);
+  const device::OpScope op(stream.log(),
+                           [&] { return AttentionCost(q_TD, sequences, layout, options, out_TD); });
 
   std::vector<std::vector<int32_t>> q_heads_of(static_cast<size_t>(layout.kv_heads));
   for (int32_t head = 0; head < q_heads; ++head) {

@@ -9,6 +9,9 @@ using core::DType;
 
 void Add(device::Stream& stream, core::ConstTensorView x_TD, core::TensorView y_TD) {
   CheckRows(x_TD, y_TD);
+  const device::OpScope op(stream.log(), [&] {
+    return RowsCost("add", y_TD.rows(), static_cast<double>(y_TD.elements()), {x_TD, y_TD, y_TD});
+  });
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachRow(stream, x_TD, [&](int64_t row) {
     table.add(x_TD.row<float>(row), y_TD.row<float>(row), x_TD.cols());
@@ -16,6 +19,9 @@ void Add(device::Stream& stream, core::ConstTensorView x_TD, core::TensorView y_
 }
 
 void Scale(device::Stream& stream, float factor, core::TensorView y_TD) {
+  const device::OpScope op(stream.log(), [&] {
+    return RowsCost("scale", y_TD.rows(), static_cast<double>(y_TD.elements()), {y_TD, y_TD});
+  });
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachRow(stream, y_TD,
              [&](int64_t row) { table.scale(factor, y_TD.row<float>(row), y_TD.cols()); });
@@ -24,6 +30,10 @@ void Scale(device::Stream& stream, float factor, core::TensorView y_TD) {
 void AddBias(device::Stream& stream, core::ConstTensorView bias_D, core::TensorView y_TD) {
   AUTODIST_CHECK_EQ(bias_D.rows(), 1);
   AUTODIST_CHECK_EQ(bias_D.cols(), y_TD.cols());
+  const device::OpScope op(stream.log(), [&] {
+    return RowsCost("add_bias", y_TD.rows(), static_cast<double>(y_TD.elements()),
+                    {bias_D, y_TD, y_TD});
+  });
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachRow(stream, y_TD, [&](int64_t row) {
     table.add(bias_D.row<float>(0), y_TD.row<float>(row), y_TD.cols());
@@ -39,6 +49,9 @@ void Convert(device::Stream& stream, core::ConstTensorView x_TD, core::TensorVie
                  y_TD.dtype() == DType::kF32);
   AUTODIST_CHECK_EQ(x_TD.rows(), y_TD.rows());
   AUTODIST_CHECK_EQ(x_TD.cols(), y_TD.cols());
+  const device::OpScope op(stream.log(), [&] {
+    return RowsCost("convert", y_TD.rows(), 0, {x_TD, y_TD});
+  });
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachRow(stream, x_TD, [&](int64_t row) {
     table.convert(x_TD.dtype(), x_TD.Rows(row, 1).data(), y_TD.dtype(), y_TD.Rows(row, 1).data(),

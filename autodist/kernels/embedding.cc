@@ -13,8 +13,15 @@ using core::DType;
 // copy(row of the table, y row) for each id that the table holds; zeros for the others.
 template <typename Copy>
 void ForEachId(device::Stream& stream, std::span<const int32_t> ids_T, int64_t first_id,
-               int64_t held, core::TensorView y_TD, const Copy& copy) {
+               int64_t held, DType table_dtype, core::TensorView y_TD, const Copy& copy) {
   AUTODIST_CHECK_EQ(static_cast<int64_t>(ids_T.size()), y_TD.rows());
+  const device::OpScope op(stream.log(), [&] {
+    const size_t read = static_cast<size_t>(y_TD.elements()) * core::SizeOf(table_dtype);
+    return device::OpCost{.kind = device::OpKind::kEmbedding,
+                          .name = "embed",
+                          .rows = y_TD.rows(),
+                          .bytes = read + y_TD.bytes()};
+  });
   ForEachRow(stream, y_TD, [&](int64_t row) {
     float* const y = y_TD.row<float>(row);
     const int64_t index = ids_T[static_cast<size_t>(row)] - first_id;
@@ -32,16 +39,18 @@ void Embed(device::Stream& stream, std::span<const int32_t> ids_T, int64_t first
            core::ConstTensorView table_VD, core::TensorView y_TD) {
   AUTODIST_CHECK_EQ(table_VD.cols(), y_TD.cols());
   const cpu::KernelTable& kernels = cpu::TableFor(stream.isa());
-  ForEachId(stream, ids_T, first_id, table_VD.rows(), y_TD, [&](int64_t index, float* y) {
-    kernels.convert(table_VD.dtype(), table_VD.Rows(index, 1).data(), DType::kF32, y, y_TD.cols());
-  });
+  ForEachId(stream, ids_T, first_id, table_VD.rows(), table_VD.dtype(), y_TD,
+            [&](int64_t index, float* y) {
+              kernels.convert(table_VD.dtype(), table_VD.Rows(index, 1).data(), DType::kF32, y,
+                              y_TD.cols());
+            });
 }
 
 void Embed(device::Stream& stream, std::span<const int32_t> ids_T, int64_t first_id,
            const PackedWeight& table_VD, core::TensorView y_TD) {
   const PackedLayout& layout = table_VD.layout;
   AUTODIST_CHECK_EQ(layout.k, y_TD.cols());
-  ForEachId(stream, ids_T, first_id, layout.n, y_TD, [&](int64_t index, float* y) {
+  ForEachId(stream, ids_T, first_id, layout.n, layout.dtype, y_TD, [&](int64_t index, float* y) {
     if (layout.dtype == DType::kF32) {
       const auto* const packed = static_cast<const float*>(table_VD.data);
       for (int64_t k = 0; k < layout.k; ++k) y[k] = packed[layout.Index(index, k)];
@@ -56,6 +65,14 @@ void AddRows(device::Stream& stream, std::span<const int32_t> rows_T,
              core::ConstTensorView table_PD, core::TensorView y_TD) {
   AUTODIST_CHECK_EQ(static_cast<int64_t>(rows_T.size()), y_TD.rows());
   AUTODIST_CHECK_EQ(table_PD.cols(), y_TD.cols());
+  const device::OpScope op(stream.log(), [&] {
+    const size_t read = static_cast<size_t>(y_TD.elements()) * core::SizeOf(table_PD.dtype());
+    return device::OpCost{.kind = device::OpKind::kEmbedding,
+                          .name = "add_rows",
+                          .rows = y_TD.rows(),
+                          .bytes = read + 2 * y_TD.bytes(),
+                          .flops = static_cast<double>(y_TD.elements())};
+  });
   const cpu::KernelTable& kernels = cpu::TableFor(stream.isa());
   ForEachRow(stream, y_TD, [&](int64_t row) {
     constexpr int64_t kRun = 256;

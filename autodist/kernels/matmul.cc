@@ -12,6 +12,9 @@ using core::DType;
 
 constexpr int64_t kRowGroup = 32;  // rows that a task should have, for the register and tile blocks
 
+// Products of fewer rows are logged as matrix-vector products.
+constexpr int64_t kMatrixVectorRows = 8;
+
 // How many of `pieces` equal pieces the busiest of `threads` gets, as a fraction of perfect
 // balance.
 double Balance(int64_t pieces, int64_t threads) {
@@ -44,6 +47,16 @@ void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeig
   AUTODIST_CHECK(!has_bias || (bias_N.dtype() == DType::kF32 && bias_N.rows() == 1 &&
                                bias_N.cols() == layout.n));
   if (y_MN.elements() == 0) return;
+  const device::OpScope op(stream.log(), [&] {
+    const bool few_rows = x_MK.rows() < kMatrixVectorRows;
+    return device::OpCost{
+        .kind = few_rows ? device::OpKind::kMatrixVector : device::OpKind::kGemm,
+        .name = "linear",
+        .rows = x_MK.rows(),
+        .bytes =
+            layout.bytes() + x_MK.bytes() + bias_N.bytes() + y_MN.bytes() * (accumulate ? 2 : 1),
+        .flops = 2.0 * static_cast<double>(y_MN.elements()) * static_cast<double>(layout.k)};
+  });
 
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   const auto kernel = layout.dtype == DType::kF32 ? table.linear_f32 : table.linear_bf16;

@@ -33,6 +33,9 @@ void Rope(device::Stream& stream, std::span<const int32_t> position_T, const Rop
   AUTODIST_CHECK_EQ(static_cast<int64_t>(position_T.size()), x_TD.rows());
   AUTODIST_CHECK_LE(table.rotary_dim, head_dim);
   AUTODIST_CHECK(head_dim > 0 && x_TD.cols() % head_dim == 0);
+  const device::OpScope op(stream.log(), [&] {
+    return RowsCost("rope", x_TD.rows(), 3.0 * static_cast<double>(x_TD.elements()), {x_TD, x_TD});
+  });
   const cpu::KernelTable& kernels = cpu::TableFor(stream.isa());
   const int64_t pairs = table.rotary_dim / 2;
   ForEachRow(stream, x_TD, [&](int64_t row) {

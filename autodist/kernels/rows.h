@@ -3,9 +3,11 @@
 #define AUTODIST_KERNELS_ROWS_H_
 
 #include <cstdint>
+#include <initializer_list>
 
 #include "autodist/core/check.h"
 #include "autodist/core/tensor_view.h"
+#include "autodist/device/op_log.h"
 #include "autodist/device/stream.h"
 
 namespace autodist::kernels {
@@ -16,6 +18,15 @@ inline void CheckRows(core::ConstTensorView x, core::ConstTensorView y) {
   AUTODIST_CHECK(y.dtype() == core::DType::kF32 || y.dtype() == core::DType::kBF16);
   AUTODIST_CHECK_EQ(x.rows(), y.rows());
   AUTODIST_CHECK_EQ(x.cols(), y.cols());
+}
+
+// Of a kernel that reads and writes every element of `operands` once.
+inline device::OpCost RowsCost(const char* name, int64_t rows, double flops,
+                               std::initializer_list<core::ConstTensorView> operands,
+                               device::OpKind kind = device::OpKind::kRows) {
+  device::OpCost cost{.kind = kind, .name = name, .rows = rows, .flops = flops};
+  for (const core::ConstTensorView& operand : operands) cost.bytes += operand.bytes();
+  return cost;
 }
 
 inline void* ElementOf(core::TensorView view, int64_t row, int64_t col) {

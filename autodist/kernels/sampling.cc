@@ -23,6 +23,10 @@ bool Before(const ValueIndex& a, const ValueIndex& b) {
 void Argmax(device::Stream& stream, core::ConstTensorView x_TV, std::span<ValueIndex> best_T) {
   AUTODIST_CHECK_EQ(static_cast<int64_t>(best_T.size()), x_TV.rows());
   AUTODIST_CHECK(x_TV.rows() == 0 || x_TV.cols() > 0);
+  const device::OpScope op(stream.log(), [&] {
+    return RowsCost("argmax", x_TV.rows(), static_cast<double>(x_TV.elements()), {x_TV},
+                    device::OpKind::kSampling);
+  });
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachRow(stream, x_TV, [&](int64_t row) {
     const float* const x = x_TV.row<float>(row);
@@ -36,6 +40,9 @@ void Argmax(device::Stream& stream, core::ConstTensorView x_TV, std::span<ValueI
 std::vector<ValueIndex> TopK(device::Stream& stream, core::ConstTensorView x_V, int64_t count) {
   AUTODIST_CHECK_EQ(x_V.rows(), 1);
   AUTODIST_CHECK_GE(count, 0);
+  const device::OpScope op(stream.log(), [&] {
+    return RowsCost("top_k", 1, static_cast<double>(x_V.cols()), {x_V}, device::OpKind::kSampling);
+  });
   const float* const x = x_V.row<float>(0);
   const int64_t wanted = std::min(count, x_V.cols());
   std::vector<ValueIndex> best;  // a heap whose top is the last in order
@@ -69,6 +76,10 @@ SoftmaxDenominator ComputeSoftmaxDenominator(device::Stream& stream, core::Const
                                              float scale) {
   AUTODIST_CHECK_EQ(x_V.rows(), 1);
   AUTODIST_CHECK_GT(x_V.cols(), 0);
+  const device::OpScope op(stream.log(), [&] {
+    return RowsCost("softmax_denominator", 1, 4.0 * static_cast<double>(x_V.cols()), {x_V},
+                    device::OpKind::kSampling);
+  });
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   const float max = table.max(x_V.row<float>(0), x_V.cols());
   return {max, table.sum_exp(x_V.row<float>(0), scale, max, x_V.cols())};

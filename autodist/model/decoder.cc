@@ -82,6 +82,12 @@ void Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvVi
   const TensorView output = Scratch(kOutput, DType::kF32, x_TD.rows(), config_.hidden_size);
   for (size_t layer = 0; layer < parts_.layers.size(); ++layer) {
     const DecoderLayer& weights = parts_.layers[layer];
+    const device::OpScope group(stream.log(), [&] {
+      return device::OpCost{
+          .name = "layer",
+          .rows = x_TD.rows(),
+          .layer = static_cast<int32_t>(share_.first_layer) + static_cast<int32_t>(layer)};
+    });
     if (config_.norm_before) {
       Norm(stream, weights.attention_norm, x_TD, input);
       Attention(stream, layer, rows, kv, input, output);

@@ -53,16 +53,22 @@ Job::Job(const comm::LaunchInfo& launch, const JobOptions& options) : options_(o
       ranks_.push_back({.index = r,
                         .world = std::move(group[static_cast<size_t>(r)]),
                         .pool = {},
+                        .log = {},
                         .stream = {}});
   } else {
-    ranks_.push_back(
-        {.index = launch.rank, .world = JoinWorld(launch, options.comm), .pool = {}, .stream = {}});
+    ranks_.push_back({.index = launch.rank,
+                      .world = JoinWorld(launch, options.comm),
+                      .pool = {},
+                      .log = {},
+                      .stream = {}});
   }
   const device::Isa isa = device::DetectIsa();
   for (Rank& rank : ranks_) {
     core::SetLogRank(rank.index);  // the pool's threads inherit it
     rank.pool = std::make_unique<device::ThreadPool>(options_.threads_per_rank);
+    rank.log = std::make_unique<device::OpLog>(options.record_ops == OpRecording::kEvents);
     rank.stream = std::make_unique<device::Stream>(*rank.pool, isa);
+    if (options.record_ops != OpRecording::kCommunication) rank.stream->set_log(rank.log.get());
   }
   core::SetLogRank(alone ? -1 : launch.rank);
 }

@@ -14,8 +14,10 @@
 #include "autodist/comm/communicator.h"
 #include "autodist/comm/launch.h"
 #include "autodist/core/error.h"
+#include "autodist/device/op_log.h"
 #include "autodist/device/stream.h"
 #include "autodist/device/thread_pool.h"
+#include "autodist/runtime/run_options.h"
 
 namespace autodist::runtime {
 
@@ -24,6 +26,8 @@ struct Rank {
   int index = 0;                              // in the world
   std::shared_ptr<comm::Communicator> world;  // shared with a RankError
   std::unique_ptr<device::ThreadPool> pool;
+  // What this rank does; its stream's kernels are in it when JobOptions::record_ops says so.
+  std::unique_ptr<device::OpLog> log;
   std::unique_ptr<device::Stream> stream;
 };
 
@@ -51,6 +55,7 @@ struct JobOptions {
   int world_size = 1;
   int threads_per_rank = 0;  // 0: usable cores / ranks of this host, at least 1
   comm::CommOptions comm;
+  OpRecording record_ops = OpRecording::kCommunication;
 };
 
 class Job {

@@ -139,6 +139,7 @@ LoadedModel::LoadedModel(const RunOptions& options) {
          {"--dtype", std::string(core::NameOf(planned_.plan.compute_dtype))},
          {"--batch-size", fmt::format("{}", planned_.plan.batch_size)},
          {"--micro-batch-size", fmt::format("{}", planned_.plan.micro_batch_size)},
+         {"what is recorded (--trace)", fmt::format("{}", static_cast<int>(options.record_ops))},
          {"the context (--max-model-len)", fmt::format("{}", planned_.plan.max_model_len)},
          {"the placement", PlacementText(planned_.plan)}});
   }
@@ -161,7 +162,8 @@ void LoadedModel::StartJob(const comm::LaunchInfo& launch, int world_size,
   job_ = std::make_unique<Job>(
       launch, JobOptions{.world_size = world_size,
                          .threads_per_rank = options.threads,
-                         .comm = {.collective_timeout_s = options.collective_timeout_s}});
+                         .comm = {.collective_timeout_s = options.collective_timeout_s},
+                         .record_ops = options.record_ops});
 }
 
 PlannedModel PlanModel(const RunOptions& options, int local_ranks) {

@@ -10,6 +10,13 @@
 
 namespace autodist::runtime {
 
+// How much of what the ranks do is recorded (device/op_log.h).
+enum class OpRecording {
+  kCommunication,  // totals of transfers alone: what Timing needs
+  kTotals,         // totals of every operation; each costs two looks at the clock
+  kEvents,         // and each operation as an event, for a trace
+};
+
 // Checked by BringUp(), which throws core::Error naming the flag, its value and the limit.
 struct RunOptions {
   // A directory, or org/name[@revision] in the HuggingFace cache. Never downloads.
@@ -61,6 +68,7 @@ struct RunOptions {
 
   // Longest wait for a peer, in seconds.
   double collective_timeout_s = 60;
+  OpRecording record_ops = OpRecording::kCommunication;
   // No progress lines.
   bool quiet = true;
   // All ranks are threads of this process, whatever launcher started it.
