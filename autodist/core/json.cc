@@ -13,7 +13,9 @@ namespace {
 // Builds the value from parser events and refuses what nlohmann would let through.
 class StrictBuilder final : public nlohmann::json_sax<Json> {
  public:
-  StrictBuilder(std::string_view source, Json& root) : source_(source), root_(root) {}
+  // `taker` may be null.
+  StrictBuilder(std::string_view source, JsonTaker* taker, Json& root)
+      : source_(source), taker_(taker), root_(root) {}
 
   bool null() override { return Add(nullptr); }
   bool boolean(bool value) override { return Add(value); }
@@ -27,19 +29,21 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
       throw BadInput("{}: JSON number {} overflows", source_, text.substr(0, 40));
     return Add(value);
   }
-  bool string(string_t& value) override { return Add(std::move(value)); }
+  bool string(string_t& value) override {
+    if (taken_depth_ == 0) return Add(std::move(value));
+    taker_->String(value);
+    return true;
+  }
   bool binary(binary_t&) override { return false; }
-  bool start_object(size_t) override {
-    Open(Json::object());
-    return true;
-  }
-  bool start_array(size_t) override {
-    Open(Json::array());
-    return true;
-  }
+  bool start_object(size_t) override { return Open(Json::object()); }
+  bool start_array(size_t) override { return Open(Json::array()); }
   bool end_object() override { return Close(); }
   bool end_array() override { return Close(); }
   bool key(string_t& name) override {
+    if (taken_depth_ > 0) {
+      taker_->Key(name);
+      return true;
+    }
     if (!keys_.back().insert(name).second) {
       // Escaped: a key may hold control characters, and the message goes to a terminal.
       const std::string shown =
@@ -61,7 +65,11 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
  private:
   template <typename Value>
   bool Add(Value&& value) {
-    Place(Json(std::forward<Value>(value)));
+    if (taken_depth_ > 0) {
+      taker_->Scalar(Json(std::forward<Value>(value)));
+    } else {
+      Place(Json(std::forward<Value>(value)));
+    }
     return true;
   }
   Json* Place(Json&& value) {
@@ -79,32 +87,69 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
     object.Container::emplace_back(std::move(key_), std::move(value));
     return &object.back().second;
   }
-  void Open(Json&& container) {
-    if (open_.size() >= kMaxJsonDepth)
+  bool Open(Json&& container) {
+    if (open_.size() + taken_depth_ >= kMaxJsonDepth)
       throw BadInput("{}: JSON is nested deeper than {}", source_, kMaxJsonDepth);
-    open_.push_back(Place(std::move(container)));
-    keys_.emplace_back();
+    if (taken_depth_ > 0) {
+      ++taken_depth_;
+      taker_->Open();
+      return true;
+    }
+    path_bytes_.push_back(path_.size());
+    if (!path_.empty()) path_ += '.';
+    if (!open_.empty() && open_.back()->is_object()) path_ += key_;
+    Json* placed = Place(std::move(container));
+    if (taker_ != nullptr && taker_->Takes(path_, placed->is_object())) {
+      taken_depth_ = 1;
+    } else {
+      open_.push_back(placed);
+      keys_.emplace_back();
+    }
+    return true;
   }
   bool Close() {
-    open_.pop_back();
-    keys_.pop_back();
+    if (taken_depth_ > 1) {
+      --taken_depth_;
+      taker_->Close();
+      return true;
+    }
+    if (taken_depth_ == 1) {
+      taken_depth_ = 0;
+    } else {
+      open_.pop_back();
+      keys_.pop_back();
+    }
+    path_.resize(path_bytes_.back());
+    path_bytes_.pop_back();
     return true;
   }
 
   std::string_view source_;
+  JsonTaker* taker_;
   Json& root_;
   std::string key_;
   std::vector<Json*> open_;
   std::vector<std::unordered_set<std::string>> keys_;
+  std::string path_;                // of the innermost container
+  std::vector<size_t> path_bytes_;  // of its ancestors
+  size_t taken_depth_ = 0;          // containers open from the taken one on
 };
+
+Json Parse(std::string_view text, std::string_view source, JsonTaker* taker) {
+  Json root;
+  StrictBuilder builder(source, taker, root);
+  Json::sax_parse(text, &builder);
+  return root;
+}
 
 }  // namespace
 
 Json ParseJson(std::string_view text, std::string_view source) {
-  Json root;
-  StrictBuilder builder(source, root);
-  Json::sax_parse(text, &builder);
-  return root;
+  return Parse(text, source, nullptr);
+}
+
+Json ParseJson(std::string_view text, std::string_view source, JsonTaker& taker) {
+  return Parse(text, source, &taker);
 }
 
 Json ParseJsonFile(const std::filesystem::path& path, uint64_t max_bytes) {

@@ -26,6 +26,29 @@ inline constexpr int kMaxJsonDepth = 64;
 // the document.
 Json ParseJson(std::string_view text, std::string_view source);
 
+// Receives the content of large containers while they are parsed, in document order, so that no
+// value is built for them. Views are valid during the call. What a member throws ends the parse.
+class JsonTaker {
+ public:
+  virtual ~JsonTaker() = default;
+  // Asked at every object and array outside of what is taken; `path` holds the names of the fields
+  // that lead there, "model.vocab" (elements of an array have no name: "list..field"), `is_object`
+  // tells the two apart. True: what the container holds comes to the members below, and the
+  // document has an empty one in its place.
+  virtual bool Takes(std::string_view path, bool is_object) = 0;
+  // The name of the field whose value follows. Equal names are for the taker to find.
+  virtual void Key(std::string_view name) = 0;
+  virtual void String(std::string_view value) = 0;
+  // A number, true, false or null.
+  virtual void Scalar(const Json& value) = 0;
+  // A container inside the taken one, and its end.
+  virtual void Open() = 0;
+  virtual void Close() = 0;
+};
+
+// As above; what `taker` takes is checked as well, but for equal keys.
+Json ParseJson(std::string_view text, std::string_view source, JsonTaker& taker);
+
 // Reads and parses a file of at most `max_bytes`. Throws core::Error naming the file.
 Json ParseJsonFile(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{256} << 20);
 

@@ -44,6 +44,49 @@ TEST(JsonTest, DepthSixtyFourIsTheLimit) {
   EXPECT_NE(ErrorOf(std::string(65, '[') + std::string(65, ']')), "accepted");
 }
 
+// Writes down what it is given.
+class Recorder : public JsonTaker {
+ public:
+  explicit Recorder(std::string taken) : taken_(std::move(taken)) {}
+  bool Takes(std::string_view path, bool is_object) override {
+    asked += fmt::format("{}{} ", path, is_object ? "{}" : "[]");
+    return path == taken_;
+  }
+  void Key(std::string_view name) override { got += fmt::format("{}:", name); }
+  void String(std::string_view value) override { got += fmt::format("'{}' ", value); }
+  void Scalar(const Json& value) override { got += DumpJson(value) + " "; }
+  void Open() override { got += "( "; }
+  void Close() override { got += ") "; }
+
+  std::string asked;
+  std::string got;
+
+ private:
+  std::string taken_;
+};
+
+TEST(JsonTest, TakersGetOneContainerInsteadOfTheDocument) {
+  Recorder recorder("a.b");
+  const Json rest =
+      ParseJson(R"({"x":[{"y":[]}],"a":{"b":{"k":-1,"l":["v",null,{}],"k":2},"c":{"d":1}},"e":3})",
+                "f.json", recorder);
+  EXPECT_EQ(recorder.got, "k:-1 l:( 'v' null ( ) ) k:2 ");
+  EXPECT_EQ(recorder.asked, "{} x[] x.{} x..y[] a{} a.b{} a.c{} ");
+  EXPECT_EQ(DumpJson(rest), R"({"x":[{"y":[]}],"a":{"b":{},"c":{"d":1}},"e":3})");
+}
+
+TEST(JsonTest, WhatIsTakenIsCheckedTheSameWay) {
+  const auto refused = [](const std::string& text) {
+    Recorder recorder("a");
+    EXPECT_THROW(ParseJson(text, "f.json", recorder), Error) << text;
+  };
+  refused(R"({"a":[1)");
+  refused(R"({"a":[1e999]})");
+  refused(R"({"a":[99999999999999999999]})");
+  refused("{\"a\":[\"\xff\"]}");
+  refused(R"({"a":)" + std::string(64, '[') + std::string(64, ']') + "}");
+}
+
 TEST(JsonTest, FieldsNameFileFieldAndLimit) {
   const Json object = ParseJson(
       R"({"layers": -1, "name": 3, "nothing": null, "huge": 18446744073709551615})", "c.json");

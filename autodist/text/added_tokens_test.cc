@@ -68,7 +68,10 @@ TEST(AddedTokensTest, NormalizedTokensAreFoundInNormalizedText) {
 }
 
 TEST(AddedTokensTest, KeepIdsOfTheModel) {
-  const Vocabulary vocabulary({{"a", 0}, {"</s>", 1}}, "t.json");
+  TokenList list_of_model;
+  list_of_model.Add("a", 0);
+  list_of_model.Add("</s>", 1);
+  const Vocabulary vocabulary(std::move(list_of_model), "t.json");
   const core::Json list =
       core::ParseJson(R"([{"id":1,"content":"</s>"},{"id":2,"content":"new"}])", "t.json");
   const AddedTokens tokens(&list, "t.json: added_tokens", vocabulary, nullptr);

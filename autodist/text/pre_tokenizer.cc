@@ -13,8 +13,6 @@
 namespace autodist::text {
 namespace {
 
-constexpr const char* kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 // \w and \s of the Rust regex crate, which the library uses for this one pattern.
 constexpr const char* kWordPattern =
     R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}\s]+)";
@@ -86,7 +84,7 @@ class ByteLevel : public PreTokenizer {
   explicit ByteLevel(const Component& component)
       : add_prefix_space_(component.BoolOr("add_prefix_space", true)) {
     if (component.BoolOr("use_regex", true))
-      regex_ = std::make_unique<Regex>(kGpt2Pattern, component.where());
+      regex_ = std::make_unique<Regex>(std::string(kGpt2Pattern), component.where());
   }
 
   void Apply(Pieces& pieces) const override {

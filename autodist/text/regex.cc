@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
-#include <optional>
 #include <utility>
 
 #include "autodist/core/error.h"
@@ -128,6 +127,8 @@ Regex::Regex(std::string pattern, std::string where)
     throw core::BadInput("{}: \\G in the regular expression \"{}\" is not supported", where_,
                          pattern_);
   }
+  scanner_ = PatternScanner::For(pattern_);
+  if (scanner_) return;
   regex_t* regex = nullptr;
   OnigErrorInfo info;
   const UChar* begin = Bytes(pattern_);
@@ -141,6 +142,7 @@ Regex::Regex(std::string pattern, std::string where)
 }
 
 std::vector<Span> Regex::FindAll(std::string_view text) const {
+  if (scanner_) return scanner_->FindAll(text);
   std::vector<Span> matches;
   Searcher searcher(compiled_.get(), text);
   std::optional<size_t> last_end;

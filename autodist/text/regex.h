@@ -1,25 +1,19 @@
 // Regular expressions of tokenizer files, on Oniguruma: the engine, syntax and iteration of
-// HuggingFace tokenizers.
+// HuggingFace tokenizers. The few patterns that nearly all files hold have scanners of their own.
 #ifndef AUTODIST_TEXT_REGEX_H_
 #define AUTODIST_TEXT_REGEX_H_
 
-#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "autodist/text/pattern_scanner.h"
+
 struct re_pattern_buffer;
 
 namespace autodist::text {
-
-// Bytes [begin, end) of a text.
-struct Span {
-  size_t begin;
-  size_t end;
-
-  bool operator==(const Span&) const = default;
-};
 
 // A compiled pattern. Immutable: FindAll may run from several threads at once.
 class Regex {
@@ -44,7 +38,8 @@ class Regex {
 
   std::string pattern_;
   std::string where_;
-  std::unique_ptr<re_pattern_buffer, Free> compiled_;
+  std::unique_ptr<re_pattern_buffer, Free> compiled_;  // null where there is a scanner
+  std::optional<PatternScanner> scanner_;
 };
 
 }  // namespace autodist::text

@@ -10,8 +10,7 @@ StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special_token
       step_(tokenizer.StartDecoding(out_)) {}
 
 std::string StreamDecoder::Push(int32_t id) {
-  if (const std::string* token = tokenizer_.DecoderInput(id, skip_special_tokens_))
-    step_->Push(*token);
+  if (const auto token = tokenizer_.DecoderInput(id, skip_special_tokens_)) step_->Push(*token);
   return std::exchange(out_, {});
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "autodist/core/error.h"
+#include "autodist/core/file.h"
 #include "autodist/text/added_tokens.h"
 #include "autodist/text/bpe.h"
 #include "autodist/text/decoder.h"
@@ -31,7 +32,7 @@ std::string ModelType(const Component& model) {
   return model.fields().Has("max_input_chars_per_word") ? "WordPiece" : "WordLevel";
 }
 
-BpeModel ParseModel(const Component& file, const std::string& source) {
+BpeModel ParseModel(const Component& file, BpeTables tables, const std::string& source) {
   const core::Json* json = file.fields().Find("model");
   if (json == nullptr) throw core::BadInput("{}: field model is missing; {}", source, kWhatIsRead);
   const Component model(*json, source + ": model");
@@ -39,7 +40,7 @@ BpeModel ParseModel(const Component& file, const std::string& source) {
   if (type != "BPE") {
     throw core::BadInput("{}: type \"{}\" is not supported; {}", model.where(), type, kWhatIsRead);
   }
-  return BpeModel(model);
+  return BpeModel(model, std::move(tables));
 }
 
 template <typename T>
@@ -65,8 +66,8 @@ std::optional<int32_t> ConfiguredId(const Tokenizer& tokenizer, const core::Json
 }  // namespace
 
 struct Tokenizer::Parts {
-  Parts(const Component& file, const std::string& source)
-      : model(ParseModel(file, source)),
+  Parts(const Component& file, BpeTables tables, const std::string& source)
+      : model(ParseModel(file, std::move(tables), source)),
         normalizer(ParseOptional(file, source, "normalizer", &ParseNormalizer)),
         pre_tokenizer(ParseOptional(file, source, "pre_tokenizer", &ParsePreTokenizer)),
         added_tokens(file.fields().Find("added_tokens"), source + ": added_tokens",
@@ -101,21 +102,24 @@ std::unique_ptr<const Tokenizer> Tokenizer::Load(const std::filesystem::path& mo
     }
     throw core::BadInput("{}: not found{}; {}", path.string(), others, kWhatIsRead);
   }
-  const core::Json file = core::ParseJsonFile(path, kMaxFileBytes);
+  const std::string file = core::ReadFile(path, kMaxFileBytes);
   const std::filesystem::path config_path = model_dir / "tokenizer_config.json";
-  if (!std::filesystem::exists(config_path, error)) return FromJson(file, nullptr, path.string());
+  if (!std::filesystem::exists(config_path, error)) return FromText(file, nullptr, path.string());
   const core::Json config = core::ParseJsonFile(config_path, kMaxFileBytes);
-  return FromJson(file, &config, path.string());
+  return FromText(file, &config, path.string());
 }
 
-std::unique_ptr<const Tokenizer> Tokenizer::FromJson(const core::Json& json,
+std::unique_ptr<const Tokenizer> Tokenizer::FromText(std::string_view tokenizer_json,
                                                      const core::Json* config,
                                                      const std::string& source) {
+  BpeTables tables(source);
+  const core::Json json = core::ParseJson(tokenizer_json, source, tables);
   const Component file(json, source);
   const std::string version = file.fields().String("version").value_or("1.0");
   if (version != "1.0")
     throw core::BadInput("{}: field version is \"{}\", must be \"1.0\"", source, version);
-  std::unique_ptr<Tokenizer> tokenizer(new Tokenizer(std::make_unique<const Parts>(file, source)));
+  std::unique_ptr<Tokenizer> tokenizer(
+      new Tokenizer(std::make_unique<const Parts>(file, std::move(tables), source)));
   tokenizer->bos_id_ = ConfiguredId(*tokenizer, config, "bos_token");
   tokenizer->eos_id_ = ConfiguredId(*tokenizer, config, "eos_token");
   tokenizer->pad_id_ = ConfiguredId(*tokenizer, config, "pad_token");
@@ -175,7 +179,7 @@ Encoding Tokenizer::EncodeWithTokens(std::string_view utf8, bool add_special_tok
       [&](std::string_view text) {
         parts_->model.Encode(text, encoding.ids);
         while (encoding.tokens.size() < encoding.ids.size()) {
-          encoding.tokens.push_back(
+          encoding.tokens.emplace_back(
               *parts_->model.vocabulary().Token(encoding.ids[encoding.tokens.size()]));
         }
       });
@@ -183,9 +187,11 @@ Encoding Tokenizer::EncodeWithTokens(std::string_view utf8, bool add_special_tok
   return encoding;
 }
 
-const std::string* Tokenizer::DecoderInput(int32_t id, bool skip_special_tokens) const {
+std::optional<std::string_view> Tokenizer::DecoderInput(int32_t id,
+                                                        bool skip_special_tokens) const {
   if (const AddedToken* token = parts_->added_tokens.Token(id)) {
-    return token->special && skip_special_tokens ? nullptr : &token->pattern;
+    if (token->special && skip_special_tokens) return std::nullopt;
+    return token->pattern;
   }
   return parts_->model.vocabulary().Token(id);
 }
@@ -194,7 +200,7 @@ std::string Tokenizer::Decode(std::span<const int32_t> ids, bool skip_special_to
   std::string text;
   const std::unique_ptr<DecodeStep> step = parts_->decoder.Start(text);
   for (const int32_t id : ids) {
-    if (const std::string* token = DecoderInput(id, skip_special_tokens)) step->Push(*token);
+    if (const auto token = DecoderInput(id, skip_special_tokens)) step->Push(*token);
   }
   step->Finish();
   return text;
@@ -204,8 +210,7 @@ std::vector<std::string> Tokenizer::Tokens(std::span<const int32_t> ids) const {
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
   for (const int32_t id : ids) {
-    const std::string* token = DecoderInput(id, /*skip_special_tokens=*/false);
-    tokens.push_back(token != nullptr ? *token : "");
+    tokens.emplace_back(DecoderInput(id, /*skip_special_tokens=*/false).value_or(""));
   }
   return tokens;
 }

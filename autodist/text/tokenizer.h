@@ -37,9 +37,9 @@ class Tokenizer {
   // missing, malformed, inconsistent or not supported.
   static std::unique_ptr<const Tokenizer> Load(const std::filesystem::path& model_dir);
 
-  // As Load, from documents in memory; `source` names the first one in messages. `config` may be
-  // null.
-  static std::unique_ptr<const Tokenizer> FromJson(const core::Json& tokenizer,
+  // As Load, from the text of tokenizer.json, which `source` names in messages, and
+  // tokenizer_config.json, which may be null.
+  static std::unique_ptr<const Tokenizer> FromText(std::string_view tokenizer_json,
                                                    const core::Json* config,
                                                    const std::string& source);
   ~Tokenizer();
@@ -80,9 +80,9 @@ class Tokenizer {
   // Calls added(id, surface) for added tokens and word(text) for every other piece.
   template <typename Added, typename Word>
   void ForEachPiece(std::string_view utf8, const Added& added, const Word& word) const;
-  // What the decoder is given for `id`, or nullptr when it is passed over. Valid as long as this
+  // What the decoder is given for `id`, or nullopt when it is passed over. Valid as long as this
   // object.
-  const std::string* DecoderInput(int32_t id, bool skip_special_tokens) const;
+  std::optional<std::string_view> DecoderInput(int32_t id, bool skip_special_tokens) const;
 
   std::unique_ptr<DecodeStep> StartDecoding(std::string& out) const;
 

@@ -45,7 +45,7 @@ struct TokenizerText {
 inline std::unique_ptr<const Tokenizer> MakeTokenizer(const std::string& json,
                                                       const std::string& config = "{}") {
   const core::Json config_json = core::ParseJson(config, "tokenizer_config.json");
-  return Tokenizer::FromJson(core::ParseJson(json, "t.json"), &config_json, "t.json");
+  return Tokenizer::FromText(json, &config_json, "t.json");
 }
 
 inline std::unique_ptr<const Tokenizer> MakeTokenizer(const TokenizerText& text) {
