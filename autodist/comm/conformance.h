@@ -405,6 +405,31 @@ TEST_P(ConformanceTest, AbortWakesEveryWaitWithItsReason) {
   });
 }
 
+// A rank that fails frees its tensor at once; a peer may be in the middle of adding it.
+TEST_P(ConformanceTest, AnAbortAmidLargeAllReducesEndsThemAll) {
+  if (!GetParam().wakes_on_abort) GTEST_SKIP();
+  for (int turn = 0; turn < 5; ++turn) {
+    Run([](Communicator& comm) {
+      comm.Barrier();
+      std::thread aborter;
+      if (comm.rank() == 0) {
+        aborter = std::thread([&] {
+          std::this_thread::sleep_for(std::chrono::milliseconds(10));
+          comm.Abort(core::BadInput("amid"));
+        });
+      }
+      const core::Error error = ErrorOf([&] {
+        while (true) {
+          Tensor data(DType::kF32, 300'007);
+          comm.AllReduce(data.view()).Wait();
+        }
+      });
+      EXPECT_STREQ(error.what(), "amid");
+      if (aborter.joinable()) aborter.join();
+    });
+  }
+}
+
 TEST_P(ConformanceTest, TimeoutNamesTheRankThatDidNotEnter) {
   if (!GetParam().wakes_on_abort) GTEST_SKIP();
   RunWithTimeout(0.5, [](std::unique_ptr<Communicator>& comm) {

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <immintrin.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,11 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 // A sleeper looks around this often: for an aborted job, a peer that left, the end of its time.
 constexpr std::chrono::milliseconds kMaxSleep{50};
-
-// About 50 us where every rank has a core; where not, the time is better spent by the rank that is
-// waited for.
-constexpr int kSpins = 2000;
-constexpr int kSpinsCrowded = 40;
 
 void FutexSleep(std::atomic<int32_t>& word, int32_t while_value) {
   const timespec timeout{0, std::chrono::nanoseconds(kMaxSleep).count()};
@@ -79,7 +75,7 @@ JobRank::JobRank(std::shared_ptr<JobMemory> job_memory, int job_rank, CommOption
     : memory(std::move(job_memory)),
       rank(job_rank),
       options(comm_options),
-      spins(memory->ranks() <= device::UsableCores() ? kSpins : kSpinsCrowded),
+      crowded(memory->ranks() > device::UsableCores()),
       heap(memory->heap(job_rank), memory->heap_bytes()) {
   AUTODIST_CHECK(options.collective_timeout_s > 0);
 }
@@ -104,6 +100,8 @@ GroupMember::~GroupMember() {
 }
 
 void GroupMember::Begin(const Call& call, std::optional<double> limit_s) {
+  // Here, too: ranks that keep pace with each other never sleep, and would go on.
+  if (job_->memory->aborted()) throw job_->memory->abort_reason();
   call_ = call;
   limit_s_ = limit_s;
   Seat& seat = memory_.seat(rank_);
@@ -154,10 +152,32 @@ void GroupMember::Wake(int peer) {
     FutexWake(sleeping_on);
 }
 
-void GroupMember::Relax(int turn) {
+void GroupMember::Relax(int turn) const {
   // The first polls are tight: the common wait is shorter than one pause instruction of recent
   // cores.
-  if (turn >= 64) _mm_pause();
+  if (turn < 64) return;
+  if (job_->crowded && turn % 20 == 0) {
+    ::sched_yield();  // the time is better spent by the rank that is waited for
+  } else {
+    _mm_pause();
+  }
+}
+
+// The two flags are sequentially consistent, as is the abort: either this rank sees the abort and
+// does not begin, or a peer that fails because of it sees this rank's visit and awaits its end.
+void GroupMember::BeginVisit() {
+  memory_.seat(rank_).visiting.store(1);
+  if (!job_->memory->aborted()) return;
+  EndVisit();
+  throw job_->memory->abort_reason();
+}
+
+void GroupMember::EndVisit() { memory_.seat(rank_).visiting.store(0, std::memory_order_release); }
+
+void GroupMember::AwaitVisitors() const {
+  for (int peer = 0; peer < size(); ++peer) {
+    while (peer != rank_ && memory_.seat(peer).visiting.load() != 0) ::sched_yield();
+  }
 }
 
 bool GroupMember::Look(int peer, const std::function<bool()>& ready) {

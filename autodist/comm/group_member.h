@@ -7,8 +7,9 @@
 // whoever comes to round r + 2 (and has therefore seen all peers announce r + 1) may overwrite the
 // slot of round r. Two slots per rank are enough.
 //
-// Waiting: a short spin, then sleep on a futex; a peer that moves on wakes the rank only when that
-// one sleeps for it. Threads: one caller at a time, but for Abort().
+// Waiting: a short spin (where the ranks outnumber the cores: letting others run), then sleep on a
+// futex; a peer that moves on wakes the rank only when that one sleeps for it. Threads: one caller
+// at a time, but for Abort().
 #ifndef AUTODIST_COMM_GROUP_MEMBER_H_
 #define AUTODIST_COMM_GROUP_MEMBER_H_
 
@@ -34,7 +35,7 @@ struct JobRank {
   const std::shared_ptr<JobMemory> memory;
   const int rank;
   const CommOptions options;
-  const int spins;  // polls before sleeping: few when the ranks outnumber the cores
+  const bool crowded;  // the ranks outnumber the cores
   RankHeap heap;
   // What the backend wants to live as long (the watchdog of a process).
   std::shared_ptr<void> attachment;
@@ -42,6 +43,8 @@ struct JobRank {
 
 class GroupMember {
  public:
+  static constexpr int kPolls = 2000;  // before sleeping
+
   // `block` is initialised GroupMemory for members.size() ranks. `members[i]` is the job rank of
   // group rank i.
   GroupMember(std::shared_ptr<JobRank> job, std::byte* block, int rank, std::vector<int> members,
@@ -57,7 +60,7 @@ class GroupMember {
   const std::string& name() const { return name_; }
 
   // Begins a collective: all its rounds carry this call. `limit_s`: of each wait, instead of the
-  // collective timeout.
+  // collective timeout. Throws when the job was aborted.
   void Begin(const Call& call, std::optional<double> limit_s = std::nullopt);
   // This rank's slot of the next round, free to be written.
   std::byte* NextSlot() const { return memory_.slot(rank_, round_ + 1); }
@@ -66,13 +69,35 @@ class GroupMember {
   // What `rank` put into its slot of the round that Meet() returned from last.
   const std::byte* Slot(int rank) const { return memory_.slot(rank, round_); }
 
+  // Ranks that are threads: lets every rank work on the tensors of all, which begin at `own` on
+  // this rank. visit(tensors), with the tensors by rank, runs between two rounds: all have come,
+  // none goes before all visits are over. It only reads and writes memory. Also when this throws,
+  // nobody is at `own` any more. REQUIRES job().memory->one_process().
+  template <typename Visit>
+  void Open(std::byte* own, const Visit& visit) {
+    memory_.seat(rank_).tensor.store(own, std::memory_order_relaxed);  // published by the round
+    try {
+      Meet();
+      BeginVisit();
+      std::byte* tensors[kMaxRanksPerHost];
+      for (int peer = 0; peer < size(); ++peer)
+        tensors[peer] = memory_.seat(peer).tensor.load(std::memory_order_relaxed);
+      visit(tensors);
+      EndVisit();
+      Meet();
+    } catch (...) {
+      AwaitVisitors();
+      throw;
+    }
+  }
+
   // Returns when ready() is true, which only `peer` can make it. `late` gives the text for a
   // time-out, up to
   // "...; ranks 0, 1 waited 60 s". `limit_s`: instead of the collective timeout.
   template <typename Ready>
   void WaitFor(int peer, const Ready& ready, const std::function<std::string()>& late,
                std::optional<double> limit_s = std::nullopt) {
-    for (int i = 0; i < job_->spins; ++i) {
+    for (int i = 0; i < kPolls; ++i) {
       if (ready()) return;
       Relax(i);
     }
@@ -92,7 +117,10 @@ class GroupMember {
   std::string Ranks(const std::vector<int>& group_ranks) const;
 
  private:
-  static void Relax(int turn);
+  void Relax(int turn) const;
+  void BeginVisit();
+  void EndVisit();
+  void AwaitVisitors() const;
   void SleepFor(int peer, const std::function<bool()>& ready,
                 const std::function<std::string()>& late, double limit_s);
   void CompareRecords(int peer);

@@ -33,6 +33,10 @@ struct Seat {
   // is that peer.
   alignas(kCacheLineBytes) std::atomic<int32_t> sleeping_on{-1};
   std::atomic<uint32_t> left{0};
+  // Ranks that are threads: where its tensor of this round lies, and whether it is at the tensors
+  // of peers just now (GroupMember::Open).
+  alignas(kCacheLineBytes) std::atomic<std::byte*> tensor{nullptr};
+  std::atomic<uint32_t> visiting{0};
 };
 inline constexpr int32_t kAwake = -1;
 

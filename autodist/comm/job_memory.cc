@@ -37,7 +37,7 @@ size_t JobMemory::heap_bytes() const {
 
 size_t JobMemory::TotalBytes(int ranks) {
   AUTODIST_CHECK(ranks >= 1 && ranks <= kMaxRanksPerHost);
-  const JobMemory layout(nullptr, 0, ranks);
+  const JobMemory layout(nullptr, 0, ranks, false);
   return layout.offset_of(layout.heap(0)) + layout.heap_bytes() * static_cast<size_t>(ranks);
 }
 
@@ -71,7 +71,8 @@ std::shared_ptr<JobMemory> JobMemory::CreateForThreads(int ranks) {
     throw core::RuntimeFailure("cannot reserve {} MiB of address space for {} ranks: {}",
                                bytes >> 20, ranks, std::strerror(errno));
   }
-  std::shared_ptr<JobMemory> memory(new JobMemory(static_cast<std::byte*>(base), bytes, ranks));
+  std::shared_ptr<JobMemory> memory(
+      new JobMemory(static_cast<std::byte*>(base), bytes, ranks, /*one_process=*/true));
   memory->Initialise();
   return memory;
 }
@@ -101,7 +102,8 @@ std::shared_ptr<JobMemory> JobMemory::MapFile(int fd, int ranks) {
     throw core::RuntimeFailure("cannot map {} MiB of shared memory for {} ranks: {}", bytes >> 20,
                                ranks, std::strerror(errno));
   }
-  return std::shared_ptr<JobMemory>(new JobMemory(static_cast<std::byte*>(base), bytes, ranks));
+  return std::shared_ptr<JobMemory>(
+      new JobMemory(static_cast<std::byte*>(base), bytes, ranks, /*one_process=*/false));
 }
 
 JobMemory::~JobMemory() {
@@ -118,9 +120,7 @@ void JobMemory::Abort(const core::Error& reason) noexcept {
   header().abort_state.store(kAborted);
 }
 
-bool JobMemory::aborted() const {
-  return header().abort_state.load(std::memory_order_relaxed) != kRunning;
-}
+bool JobMemory::aborted() const { return header().abort_state.load() != kRunning; }
 
 core::Error JobMemory::abort_reason() const {
   // The writer needs microseconds; it may also have been killed before it was done.

@@ -45,6 +45,8 @@ class JobMemory {
   ~JobMemory();
 
   int ranks() const { return ranks_; }
+  // The ranks are threads of this process: an address of one means the same to all.
+  bool one_process() const { return one_process_; }
   std::byte* at(uint64_t offset) const { return base_ + offset; }
   uint64_t offset_of(const std::byte* address) const {
     return static_cast<uint64_t>(address - base_);
@@ -76,7 +78,8 @@ class JobMemory {
   struct Header;
   struct RankState;
 
-  JobMemory(std::byte* base, size_t bytes, int ranks) : base_(base), bytes_(bytes), ranks_(ranks) {}
+  JobMemory(std::byte* base, size_t bytes, int ranks, bool one_process)
+      : base_(base), bytes_(bytes), ranks_(ranks), one_process_(one_process) {}
   Header& header() const;
   RankState& state(int rank) const;
   void Initialise();
@@ -84,6 +87,7 @@ class JobMemory {
   std::byte* base_;
   size_t bytes_;
   int ranks_;
+  bool one_process_;
 };
 
 }  // namespace autodist::comm

@@ -1,132 +1,116 @@
 #include "autodist/comm/reduce.h"
 
-#include <algorithm>
+#include <immintrin.h>
+
 #include <type_traits>
 
 #include "autodist/core/check.h"
 
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
 namespace autodist::comm {
 namespace {
 
-using core::BFloat16;
-using core::DType;
-using core::Float16;
+// clang-format off
+#include "autodist/kernels/cpu/vec_avx2-inl.h"
+// clang-format on
 
-// Accumulators of one block stay in the first-level cache while the sources stream past.
-constexpr int64_t kBlock = 1024;
-
-template <typename T>
-struct Accumulator {
-  using Type = std::make_unsigned_t<T>;  // wraps
-};
-template <>
-struct Accumulator<float> {
-  using Type = float;
-};
-template <>
-struct Accumulator<BFloat16> {
-  using Type = float;
-};
-template <>
-struct Accumulator<Float16> {
-  using Type = float;
-};
-
-template <typename T>
-inline auto Load(T value) {
-  if constexpr (std::is_integral_v<T>) {
-    return static_cast<std::make_unsigned_t<T>>(value);
-  } else if constexpr (std::is_same_v<T, float>) {
-    return value;
-  } else {
-    return core::ToFloat(value);
-  }
-}
-
-template <typename T>
-inline T Store(typename Accumulator<T>::Type value) {
-  if constexpr (std::is_same_v<T, BFloat16>) {
-    return core::ToBFloat16(value);
-  } else if constexpr (std::is_same_v<T, Float16>) {
-    return core::ToFloat16(value);
-  } else {
-    return static_cast<T>(value);
-  }
-}
-
-template <ReduceOp op, typename T, typename A>
-inline A Combine(A a, A b) {
-  if constexpr (op == ReduceOp::kSum) {
-    return static_cast<A>(a + b);
-  } else if constexpr (std::is_floating_point_v<A>) {
-    return a >= b || a != a ? a : b;  // a NaN in either place is the result
-  } else {
-    return static_cast<T>(a) >= static_cast<T>(b) ? a : b;
-  }
+// A NaN in either place is the result.
+inline Vec MaxOrNan(Vec a, Vec b) {
+  return _mm256_blendv_ps(Max(b, a), b, _mm256_cmp_ps(b, b, _CMP_UNORD_Q));
 }
 
 // The result may be one of the sources: each element is read before it is written, in the same
-// iteration, so no dependence is carried from one iteration to the next and the loops may be
-// vectorised ("ivdep").
+// iteration, so no dependence is carried from one iteration to the next.
 template <ReduceOp op, typename T>
-void ReduceTwo(const T* a, const T* b, int64_t elements, T* result) {
-#pragma GCC ivdep
-  for (int64_t i = 0; i < elements; ++i)
-    result[i] = Store<T>(Combine<op, T>(Load(a[i]), Load(b[i])));
+inline void ReduceFloatsOf(const void* const* sources, size_t count, int64_t elements, T* result) {
+  const auto fold = [&](const auto& load) {
+    Vec sum = load(static_cast<const T*>(sources[0]));
+    for (size_t i = 1; i < count; ++i) {
+      const Vec next = load(static_cast<const T*>(sources[i]));
+      sum = op == ReduceOp::kSum ? sum + next : MaxOrNan(sum, next);
+    }
+    return sum;
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= elements; i += kLanes)
+    Store(fold([i](const T* source) { return Load(source + i); }), result + i);
+  if (const int64_t rest = elements - i; rest != 0)
+    StoreN(fold([i, rest](const T* source) { return LoadN(source + i, rest); }), result + i, rest);
 }
 
 template <ReduceOp op, typename T>
-void ReduceMany(std::span<const void* const> sources, int64_t elements, T* result) {
-  typename Accumulator<T>::Type sums[kBlock];
-  for (int64_t first = 0; first < elements; first += kBlock) {
-    const int64_t count = std::min(kBlock, elements - first);
-    const T* source = static_cast<const T*>(sources[0]) + first;
-    for (int64_t i = 0; i < count; ++i) sums[i] = Load(source[i]);
-    for (const void* other : sources.subspan(1)) {
-      source = static_cast<const T*>(other) + first;
-      for (int64_t i = 0; i < count; ++i) sums[i] = Combine<op, T>(sums[i], Load(source[i]));
-    }
-    for (int64_t i = 0; i < count; ++i) result[first + i] = Store<T>(sums[i]);
+void ReduceFloats(const void* const* sources, size_t count, int64_t elements, T* result) {
+  if (count == 2) {  // the common case: a constant, which unrolls the loop over the sources
+    const void* const two[] = {sources[0], sources[1]};
+    ReduceFloatsOf<op>(two, 2, elements, result);
+  } else {
+    ReduceFloatsOf<op>(sources, count, elements, result);
   }
 }
 
 template <ReduceOp op, typename T>
-void Reduce(std::span<const void* const> sources, int64_t elements, void* result) {
-  if (sources.size() == 2) {
-    ReduceTwo<op, T>(static_cast<const T*>(sources[0]), static_cast<const T*>(sources[1]), elements,
-                     static_cast<T*>(result));
-  } else {
-    ReduceMany<op, T>(sources, elements, static_cast<T*>(result));
+void ReduceIntegers(const void* const* sources, size_t count, int64_t elements, T* result) {
+  using Wrapping = std::make_unsigned_t<T>;
+  constexpr int64_t kBlock = 1024;  // stays in the first-level cache while the sources stream past
+  T sums[kBlock];
+  for (int64_t first = 0; first < elements; first += kBlock) {
+    const int64_t block = elements - first < kBlock ? elements - first : kBlock;
+    const T* source = static_cast<const T*>(sources[0]) + first;
+    for (int64_t i = 0; i < block; ++i) sums[i] = source[i];
+    for (size_t other = 1; other < count; ++other) {
+      source = static_cast<const T*>(sources[other]) + first;
+      for (int64_t i = 0; i < block; ++i) {
+        if constexpr (op == ReduceOp::kSum) {
+          sums[i] = static_cast<T>(static_cast<Wrapping>(static_cast<Wrapping>(sums[i]) +
+                                                         static_cast<Wrapping>(source[i])));
+        } else {
+          sums[i] = sums[i] >= source[i] ? sums[i] : source[i];
+        }
+      }
+    }
+    for (int64_t i = 0; i < block; ++i) result[first + i] = sums[i];
   }
 }
 
 template <typename T>
-void Reduce(ReduceOp op, std::span<const void* const> sources, int64_t elements, void* result) {
-  if (op == ReduceOp::kSum) {
-    Reduce<ReduceOp::kSum, T>(sources, elements, result);
+void Reduce(ReduceOp op, const void* const* sources, size_t count, int64_t elements, void* result) {
+  T* const to = static_cast<T*>(result);
+  const bool sum = op == ReduceOp::kSum;
+  if constexpr (std::is_integral_v<T>) {
+    sum ? ReduceIntegers<ReduceOp::kSum>(sources, count, elements, to)
+        : ReduceIntegers<ReduceOp::kMax>(sources, count, elements, to);
   } else {
-    Reduce<ReduceOp::kMax, T>(sources, elements, result);
+    sum ? ReduceFloats<ReduceOp::kSum>(sources, count, elements, to)
+        : ReduceFloats<ReduceOp::kMax>(sources, count, elements, to);
   }
 }
 
 }  // namespace
+}  // namespace autodist::comm
+#pragma GCC pop_options
 
-void ReduceInOrder(ReduceOp op, DType dtype, std::span<const void* const> sources, int64_t elements,
-                   void* result) {
+namespace autodist::comm {
+
+void ReduceInOrder(ReduceOp op, core::DType dtype, std::span<const void* const> sources,
+                   int64_t elements, void* result) {
   AUTODIST_CHECK(!sources.empty());
+  const auto reduce = [&](auto tag) {
+    Reduce<decltype(tag)>(op, sources.data(), sources.size(), elements, result);
+  };
   switch (dtype) {
-    case DType::kF32:
-      return Reduce<float>(op, sources, elements, result);
-    case DType::kF16:
-      return Reduce<Float16>(op, sources, elements, result);
-    case DType::kBF16:
-      return Reduce<BFloat16>(op, sources, elements, result);
-    case DType::kI32:
-      return Reduce<int32_t>(op, sources, elements, result);
-    case DType::kI64:
-      return Reduce<int64_t>(op, sources, elements, result);
-    case DType::kU8:
-      return Reduce<uint8_t>(op, sources, elements, result);
+    case core::DType::kF32:
+      return reduce(float{});
+    case core::DType::kF16:
+      return reduce(core::Float16{});
+    case core::DType::kBF16:
+      return reduce(core::BFloat16{});
+    case core::DType::kI32:
+      return reduce(int32_t{});
+    case core::DType::kI64:
+      return reduce(int64_t{});
+    case core::DType::kU8:
+      return reduce(uint8_t{});
   }
 }
 

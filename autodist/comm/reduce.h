@@ -14,7 +14,7 @@ namespace autodist::comm {
 // result[i] = op(sources[0][i], sources[1][i], ...) for i in [0, elements), left to right. f32,
 // bf16 and f16 are accumulated in f32 and rounded once; integers wrap; a NaN wins a maximum.
 // `result` may be any one of the sources. REQUIRES at least one source; all hold elements of
-// `dtype`, aligned to its size.
+// `dtype`, and a CPU with AVX2 and F16C (the minimum of device/topology.h).
 void ReduceInOrder(ReduceOp op, core::DType dtype, std::span<const void* const> sources,
                    int64_t elements, void* result);
 

@@ -14,6 +14,10 @@ namespace {
 // Up to here every rank adds all slots itself: one synchronisation. Above, each adds its share and
 // hands it on.
 constexpr size_t kOneRoundBytes = size_t{32} << 10;
+// Ranks that are threads need no slots for that, and are quicker sooner.
+constexpr size_t kOneRoundBytesOfThreads = size_t{8} << 10;
+constexpr size_t kDirectBlockBytes = size_t{8}
+                                     << 10;  // sums that are still in the first-level cache
 // Chunks of the large all-reduce: small enough that slots stay in the cache, large enough that
 // meeting is cheap.
 constexpr size_t kChunkBytes = size_t{128} << 10;
@@ -65,8 +69,11 @@ SharedMemoryCommunicator::SharedMemoryCommunicator(std::shared_ptr<JobRank> job,
 
 Work SharedMemoryCommunicator::DoAllReduce(core::TensorView inout, ReduceOp op) {
   member_.Begin(MakeCall(CallKind::kAllReduce, inout, op));
-  if (inout.bytes() <= kOneRoundBytes) {
+  if (inout.bytes() <=
+      (member_.job().memory->one_process() ? kOneRoundBytesOfThreads : kOneRoundBytes)) {
     AllReduceOneRound(inout, op);
+  } else if (member_.job().memory->one_process()) {
+    AllReduceDirect(inout, op);
   } else {
     AllReduceInChunks(inout, op);
   }
@@ -81,6 +88,26 @@ void SharedMemoryCommunicator::AllReduceOneRound(core::TensorView inout, ReduceO
   sources[rank()] = inout.data();
   ReduceInOrder(op, inout.dtype(), {sources, static_cast<size_t>(size())}, inout.elements(),
                 inout.data());
+}
+
+// Each rank adds its share of all tensors where they lie and writes the sums into all of them.
+void SharedMemoryCommunicator::AllReduceDirect(core::TensorView inout, ReduceOp op) {
+  const size_t element = core::SizeOf(inout.dtype());
+  const int64_t block = static_cast<int64_t>(kDirectBlockBytes / element);
+  const int ranks = size();
+  member_.Open(static_cast<std::byte*>(inout.data()), [&](std::byte* const* tensors) {
+    const int64_t end = inout.elements() * (rank() + 1) / ranks;
+    const void* sources[kMaxRanksPerHost];
+    for (int64_t first = inout.elements() * rank() / ranks; first < end; first += block) {
+      const int64_t count = std::min(block, end - first);
+      const size_t offset = static_cast<size_t>(first) * element;
+      for (int peer = 0; peer < ranks; ++peer) sources[peer] = tensors[peer] + offset;
+      std::byte* const own = tensors[rank()] + offset;
+      ReduceInOrder(op, inout.dtype(), {sources, static_cast<size_t>(ranks)}, count, own);
+      for (int i = 1; i < ranks; ++i)
+        Copy(tensors[(rank() + i) % ranks] + offset, own, static_cast<size_t>(count) * element);
+    }
+  });
 }
 
 // Round k carries in each slot the rank's summands of chunk k, and behind them the rank's share of

@@ -42,6 +42,7 @@ class SharedMemoryCommunicator final : public Communicator {
 
  private:
   void AllReduceOneRound(core::TensorView inout, ReduceOp op);
+  void AllReduceDirect(core::TensorView inout, ReduceOp op);
   void AllReduceInChunks(core::TensorView inout, ReduceOp op);
 
   GroupMember member_;
