@@ -4,8 +4,7 @@ find_package(fmt REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 REQUIRED)
 
-# Libraries without a CMake package: autodist_find_library(TARGET library header). oneDNN has one, but Debian's asks
-# for the OpenCL development files, which nothing of ours uses.
+# Libraries without a CMake package: autodist_find_library(TARGET library header).
 function(autodist_find_library target library header)
   find_library(${target}_LIBRARY ${library} REQUIRED)
   find_path(${target}_INCLUDE ${header} REQUIRED)
@@ -13,11 +12,27 @@ function(autodist_find_library target library header)
   set_target_properties(autodist_dep::${target} PROPERTIES
     IMPORTED_LOCATION "${${target}_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${${target}_INCLUDE}")
 endfunction()
-autodist_find_library(dnnl dnnl oneapi/dnnl/dnnl.hpp)
 autodist_find_library(hwy hwy hwy/highway.h)
 autodist_find_library(onig onig oniguruma.h)
 autodist_find_library(utf8proc utf8proc utf8proc.h)
 autodist_find_library(xxhash xxhash xxhash.h)
+
+# oneDNN is a yardstick of `autodist bench` for matrix products, beside our own kernel. It has a CMake
+# package, but Debian's asks for the OpenCL development files, which nothing of ours uses. OpenMP: to keep it to one
+# thread.
+set(AUTODIST_HAVE_DNNL OFF)
+if(NOT AUTODIST_WITH_ONEDNN STREQUAL "OFF")
+  find_package(OpenMP COMPONENTS CXX)
+  find_library(AUTODIST_DNNL_LIBRARY dnnl)
+  find_path(AUTODIST_DNNL_INCLUDE oneapi/dnnl/dnnl.hpp)
+  if(OpenMP_CXX_FOUND AND AUTODIST_DNNL_LIBRARY AND AUTODIST_DNNL_INCLUDE)
+    set(AUTODIST_HAVE_DNNL ON)
+    autodist_find_library(dnnl dnnl oneapi/dnnl/dnnl.hpp)
+  elseif(AUTODIST_WITH_ONEDNN STREQUAL "ON")
+    message(FATAL_ERROR "AUTODIST_WITH_ONEDNN=ON, but oneDNN or OpenMP was not found")
+  endif()
+endif()
+message(STATUS "GEMM yardstick by oneDNN: ${AUTODIST_HAVE_DNNL}")
 
 set(AUTODIST_HAVE_MPI OFF)
 if(NOT AUTODIST_WITH_MPI STREQUAL "OFF")

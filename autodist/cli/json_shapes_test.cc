@@ -142,7 +142,12 @@ TEST_F(JsonShapesTest, Bench) {
       ElementsAre("load_s", "first_token_s", "prefill_tokens_per_s", "prefill_tokens_per_s_best",
                   "decode_tokens_per_s", "decode_tokens_per_s_best", "bytes_per_token",
                   "read_gb_per_s", "gemm_gflop_per_s", "decode_fraction", "prefill_fraction",
-                  "peak_rss_bytes", "communication_fraction"));
+                  "peak_rss_bytes", "communication_fraction", "gemm_engine", "phases"));
+  EXPECT_THAT(NamesOf(document["phases"]), ElementsAre("prefill", "decode"));
+  const core::Json& decode = document["phases"]["decode"];
+  EXPECT_THAT(NamesOf(decode), ElementsAre("step_s", "ops"));
+  EXPECT_THAT(NamesOf(decode["ops"][0]),
+              ElementsAre("name", "step_s", "bytes", "flops", "limit_s", "fraction"));
 }
 
 // Nothing but a tokenizer.json is needed: here one of three letters and a BOS.

@@ -8,6 +8,7 @@
 
 #include "autodist/core/json.h"
 #include "autodist/infer/model_runner.h"
+#include "autodist/measure/breakdown.h"
 
 namespace autodist::measure {
 
@@ -19,14 +20,15 @@ struct BenchOptions {
   uint64_t seed = 1234;  // of the random ids
 };
 
-// Rates of one repeat and the limits measured right before it.
+// Rates of one repeat, and the limits: the mean of what was measured right before and right after.
 struct BenchSample {
   double prefill_tokens_per_s = 0;  // all prompts' tokens over the time to the last first token
   double decode_tokens_per_s = 0;   // batch size over the median time of a decode step
   double first_token_s = 0;
-  double read_bytes_per_s = 0;
-  double gemm_flops_per_s = 0;
   double communication_fraction = 0;
+  Limits limits;
+  PhaseBreakdown prefill;  // a step is the whole prefill
+  PhaseBreakdown decode;   // a step gives one token to each sequence
 };
 
 struct BenchReport {
@@ -38,6 +40,7 @@ struct BenchReport {
   double flops_per_prompt_token = 0;  // of matrix products
   int64_t batch_size = 1;
   uint64_t peak_rss_bytes = 0;
+  std::string gemm_engine;  // whose rate of matrix products it is: "oneDNN" or "autodist"
 
   // Of the decode rate: of what the read bandwidth allows. Of the prefill rate: of what the GEMM
   // rate allows.
@@ -46,7 +49,7 @@ struct BenchReport {
 };
 
 // Collective over the processes of the job; the report is complete where runner.holds_rank0().
-// Warms up once.
+// Warms up once. REQUIRES that the runner records totals of operations (RunOptions::record_ops).
 BenchReport RunBench(ModelRunner& runner, const BenchOptions& options);
 
 // The document of `bench --json` (docs/json.md): medians over the repeats, the best beside them.

@@ -16,9 +16,10 @@ BenchReport Example() {
     report.samples.push_back({.prefill_tokens_per_s = decode * 10,
                               .decode_tokens_per_s = decode,
                               .first_token_s = 1 / decode,
-                              .read_bytes_per_s = 20e9,
-                              .gemm_flops_per_s = 1e12,
-                              .communication_fraction = 0});
+                              .communication_fraction = 0,
+                              .limits = {.read_bytes_per_s = 20e9, .gemm_flops_per_s = 1e12},
+                              .prefill = {},
+                              .decode = {}});
   return report;
 }
 
@@ -47,7 +48,7 @@ TEST(BenchTest, TheFieldsOfTheContract) {
                 "load_s", "first_token_s", "prefill_tokens_per_s", "prefill_tokens_per_s_best",
                 "decode_tokens_per_s", "decode_tokens_per_s_best", "bytes_per_token",
                 "read_gb_per_s", "gemm_gflop_per_s", "decode_fraction", "prefill_fraction",
-                "peak_rss_bytes", "communication_fraction"}));
+                "peak_rss_bytes", "communication_fraction", "gemm_engine", "phases"}));
 }
 
 }  // namespace

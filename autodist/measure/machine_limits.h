@@ -4,7 +4,6 @@
 
 #include <cstddef>
 
-#include "autodist/core/dtype.h"
 #include "autodist/device/stream.h"
 
 namespace autodist::measure {
@@ -13,10 +12,6 @@ namespace autodist::measure {
 // last: the best of three passes over a buffer of that size. Takes the time of four passes and the
 // memory of one.
 double ReadBytesPerSecond(device::Stream& stream, size_t bytes);
-
-// Floating-point operations per second of a matrix product [512, 2048] x [2048, 2048] in `dtype`
-// (f32 or bf16, sums in f32) over the stream's threads: the best of some repeats, about 0.1 s.
-double GemmFlopsPerSecond(device::Stream& stream, core::DType dtype);
 
 }  // namespace autodist::measure
 

@@ -16,11 +16,6 @@ TEST(MachineLimitsTest, RatesArePlausible) {
   EXPECT_GT(read, 1e7);
   EXPECT_LT(read, 1e14);
   EXPECT_GT(ReadBytesPerSecond(stream, 1), 0.0);
-  for (const core::DType dtype : {core::DType::kF32, core::DType::kBF16}) {
-    const double rate = GemmFlopsPerSecond(stream, dtype);
-    EXPECT_GT(rate, 1e7);
-    EXPECT_LT(rate, 1e16);
-  }
 }
 
 }  // namespace
