@@ -6,7 +6,10 @@ Stream::Stream(ThreadPool& pool, Isa isa)
     : pool_(pool), isa_(isa), scratch_(static_cast<size_t>(pool.threads())) {}
 
 void* Stream::Scratch(int worker, size_t bytes) {
-  Buffer& buffer = scratch_[static_cast<size_t>(worker)];
+  return Grow(scratch_[static_cast<size_t>(worker)], bytes);
+}
+
+void* Stream::Grow(Buffer& buffer, size_t bytes) {
   if (buffer.bytes() < bytes) {
     buffer = Buffer();  // return the old memory first: the two need never exist together
     buffer = Buffer(bytes);

@@ -33,12 +33,17 @@ class Stream {
   // by that worker, or by the caller of Run() while no worker runs. Throws core::Error when out of
   // memory.
   void* Scratch(int worker, size_t bytes);
+  // The same for memory that all workers share; asked for by the caller of Run().
+  void* SharedScratch(size_t bytes) { return Grow(shared_scratch_, bytes); }
 
  private:
+  static void* Grow(Buffer& buffer, size_t bytes);
+
   ThreadPool& pool_;
   Isa isa_;
   OpLog* log_ = nullptr;
   std::vector<Buffer> scratch_;  // per worker
+  Buffer shared_scratch_;
 };
 
 }  // namespace autodist::device

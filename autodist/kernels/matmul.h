@@ -65,9 +65,8 @@ void PackColumns(device::Stream& stream, core::ConstTensorView piece_KN, const P
 // Shapes: x [M, K], y [M, N], bias [1, N] or empty (a default view). M may be 0. Row strides of x
 // and y are free. Dtypes: x as the weight (f32 or bf16), y and bias f32; products are summed in
 // f32. y overlaps neither x nor bias. Bits: an element is one fixed chain of sums over K, whatever
-// the number of threads, N, and the strides. With f32 weights it does not depend on M or on the
-// other rows either. With bf16 weights Isa::kAmx computes M >= 8 on tiles, which sum in another
-// order than M < 8 does; within each of the two ranges the other rows do not matter.
+// the number of threads, M, N, the other rows and the strides; the chain differs between
+// instruction sets.
 void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeight& weight,
             core::TensorView y_MN, core::ConstTensorView bias_N = {}, bool accumulate = false);
 

@@ -20,6 +20,7 @@ namespace {
 #include "autodist/kernels/cpu/gemm-inl.h"
 #include "autodist/kernels/cpu/tile_shapes-inl.h"
 #include "autodist/kernels/cpu/tiles-inl.h"
+#include "autodist/kernels/cpu/tiled_rows-inl.h"
 // clang-format on
 }  // namespace
 }  // namespace autodist::kernels::cpu
@@ -31,6 +32,8 @@ const KernelTable& AmxTable() {
   static const KernelTable kTable = [] {
     KernelTable table = Avx512Bf16Table();
     table.linear_bf16 = LinearTiles;
+    table.tile_rows = TileRowsOf;
+    table.linear_tiled = LinearTiledRows;
     return table;
   }();
   return kTable;

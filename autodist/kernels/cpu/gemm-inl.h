@@ -122,21 +122,25 @@ void MultiplyPacked(int64_t rows, const typename Operand::A* a, int64_t a_stride
 // after the other; sums stay in `scratch` meanwhile, which lets one epilogue care for bias,
 // accumulation and partly filled blocks.
 
-// y = sums (+ bias) (+ y), for the outputs that exist.
-inline void FinishBlock(const LinearTask& task, int64_t first_row, int64_t rows,
-                        int64_t first_output, const float* sums) {
-  constexpr int64_t kBlock = PackedLayout::kBlock;
-  const int64_t outputs =
-      task.outputs - first_output < kBlock ? task.outputs - first_output : kBlock;
+// y = sums (+ bias) (+ y) for some rows and outputs of the task; `sums` is [rows, stride].
+inline void FinishRows(const LinearTask& task, int64_t first_row, int64_t rows,
+                       int64_t first_output, int64_t outputs, const float* sums, int64_t stride) {
   for (int64_t row = 0; row < rows; ++row) {
     float* const y = task.y + (first_row + row) * task.y_stride + first_output;
     ForEachVector(outputs, [&](int64_t i, auto lanes) {
-      Vec value = lanes.Read(sums + row * kBlock + i);
+      Vec value = lanes.Read(sums + row * stride + i);
       if (task.bias != nullptr) value = value + lanes.Read(task.bias + first_output + i);
       if (task.accumulate) value = value + lanes.Read(y + i);
       lanes.Write(value, y + i);
     });
   }
+}
+inline void FinishBlock(const LinearTask& task, int64_t first_row, int64_t rows,
+                        int64_t first_output, const float* sums) {
+  constexpr int64_t kBlock = PackedLayout::kBlock;
+  const int64_t outputs =
+      task.outputs - first_output < kBlock ? task.outputs - first_output : kBlock;
+  FinishRows(task, first_row, rows, first_output, outputs, sums, kBlock);
 }
 
 // A slab of x as the operand wants it: f32 rows as they lie, ...

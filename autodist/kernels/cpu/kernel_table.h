@@ -27,6 +27,53 @@ struct LinearTask {
   bool accumulate;
 };
 
+// How x [rows, k] of bf16 lies for a product of many rows on matrix tiles. Inputs are cut into
+// slabs of at most kSlabTiles tiles; of a slab, tile by tile, 16 rows of 32 inputs:
+//   [slabs][rows / 16][tiles of the slab][16][32]
+// Rows and inputs that do not exist are zero. A slab of a chunk of rows stays in the second-level
+// cache, and both operands of a product are read straight forward whatever the stride of x was.
+struct TiledRows {
+  static constexpr int64_t kRows = 16;
+  static constexpr int64_t kInputs = 32;
+  static constexpr int64_t kTileBytes = kRows * kInputs * 2;
+  static constexpr int64_t kSlabTiles = 32;
+  static constexpr int64_t kMaxRows = 512;  // of a chunk
+
+  int64_t rows = 0;
+  int64_t k = 0;
+
+  int64_t groups() const { return (rows + kRows - 1) / kRows; }
+  int64_t tiles() const { return (k + kInputs - 1) / kInputs; }
+  int64_t slabs() const { return (tiles() + kSlabTiles - 1) / kSlabTiles; }
+  // Slabs are equal but for one tile; slab s starts at this tile.
+  int64_t FirstTile(int64_t slab) const { return tiles() * slab / slabs(); }
+  size_t bytes() const { return static_cast<size_t>(groups() * tiles() * kTileBytes); }
+  // From the start to the first tile of a group of rows in a slab.
+  int64_t Offset(int64_t slab, int64_t group) const {
+    const int64_t first = FirstTile(slab);
+    return (first * groups() + (FirstTile(slab + 1) - first) * group) * kTileBytes;
+  }
+};
+
+// Rows [16 * first_group, 16 * last_group) of x into `tiled`.
+struct TileRowsTask {
+  const void* x;     // [rows, k] bf16
+  int64_t x_stride;  // elements
+  TiledRows shape;
+  int64_t first_group;
+  int64_t last_group;
+  void* tiled;  // shape.bytes(), aligned to 64
+};
+
+// One thread's share of Linear() over rows that TileRowsTask has laid out: pairs of groups of rows
+// against neighbouring blocks of a packed weight. Of `linear`, x is the tiled memory, x_stride is
+// not used, and rows, y count from the share's first row.
+struct TiledLinearTask {
+  LinearTask linear;
+  TiledRows shape;
+  int64_t first_row;  // of the share in the tiled rows, a multiple of 32
+};
+
 // Work on one (sequence, kv head, run of tokens): its rows are the q heads of that kv head times
 // the tokens.
 struct AttentionTask {
@@ -73,6 +120,10 @@ struct KernelTable {
   // `scratch` holds LinearScratchBytes().
   void (*linear_f32)(const LinearTask& task, void* scratch);
   void (*linear_bf16)(const LinearTask& task, void* scratch);
+  // Many rows of bf16 on matrix tiles; nullptr where the CPU has none. linear_bf16 is then for at
+  // most TiledRows::kRows rows. `scratch` holds TiledLinearScratchBytes(). The same bits.
+  void (*tile_rows)(const TileRowsTask& task) = nullptr;
+  void (*linear_tiled)(const TiledLinearTask& task, void* scratch) = nullptr;
 
   // `scratch` holds AttentionScratchBytes().
   void (*attention)(const AttentionTask& task, void* scratch);
@@ -83,6 +134,7 @@ struct KernelTable {
 inline constexpr int64_t kRowChunk = 96;
 inline constexpr int64_t kSlab = 256;
 size_t LinearScratchBytes();
+size_t TiledLinearScratchBytes(const TiledLinearTask& task);
 size_t AttentionScratchBytes(int64_t rows, int64_t head_dim);  // rows = q heads * tokens of a task
 
 const KernelTable& TableFor(device::Isa isa);
