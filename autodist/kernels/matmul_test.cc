@@ -176,6 +176,39 @@ TEST_P(MatmulTest, BitsOfARowDoNotDependOnTheOthers) {
   }
 }
 
+// [gate, up] that never goes to memory gives the bits of one that does.
+TEST_P(MatmulTest, GatedIsTheProductAndThenTheActivation) {
+  struct Shape {
+    int64_t m, f, k;
+  };
+  // Few rows; halves of blocks that meet in one block, and that do not; several slabs; many chunks;
+  // a width that is no half block.
+  for (const auto& [m, f, k] : {Shape{3, 64, 40},
+                                {40, 32, 70},
+                                {33, 96, 300},
+                                {70, 160, 2100},
+                                {530, 64, 64},
+                                {40, 33, 64}}) {
+    SCOPED_TRACE(testing::Message() << m << "x" << f << "x" << k);
+    const TestMatrix x = TestMatrix(DType::kBF16, m, k, 0, 3).Randomize(1);
+    const OwnedWeight packed(stream_, TestMatrix(DType::kBF16, 2 * f, k).Randomize(2),
+                             DType::kBF16);
+    const TestMatrix bias = TestMatrix(DType::kF32, 1, 2 * f).Randomize(3);
+    for (const bool has_bias : {false, true}) {
+      const core::ConstTensorView bias_N = has_bias ? bias.view() : core::ConstTensorView();
+      for (const DType to : {DType::kBF16, DType::kF32}) {
+        TestMatrix gate_up(DType::kF32, m, 2 * f), expected(to, m, f, 1, 2), y(to, m, f, 1, 2);
+        Linear(stream_, x.view(), packed.view(), gate_up.view(), bias_N);
+        ActivateGated(stream_, ActivationKind::kSilu, gate_up.view().Cols(0, f),
+                      gate_up.view().Cols(f, f), expected.view());
+        LinearGated(stream_, x.view(), packed.view(), bias_N, ActivationKind::kSilu, gate_up.view(),
+                    y.view());
+        EXPECT_EQ(y.values(), expected.values());
+      }
+    }
+  }
+}
+
 TEST_P(MatmulTest, NoRowsIsNoWork) {
   const OwnedWeight packed(stream_, TestMatrix(DType::kF32, 5, 4).Randomize(1), DType::kF32);
   Linear(stream_, {nullptr, DType::kF32, 0, 4}, packed.view(), {nullptr, DType::kF32, 0, 5});

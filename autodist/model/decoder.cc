@@ -149,13 +149,12 @@ void Decoder::FeedForward(device::Stream& stream, size_t layer, ConstTensorView 
   const int64_t rows = input_TD.rows();
   const TensorView gate_up =
       Scratch(kGateUp, DType::kF32, rows, share_.ffn * (config_.gated_mlp ? 2 : 1));
-  weights.gate_up->Forward(stream, input_TD, gate_up);
   const TensorView activated = Scratch(kActivated, compute_dtype_, rows, share_.ffn);
   const kernels::ActivationKind kind = KernelOf(config_.activation);
   if (config_.gated_mlp) {
-    kernels::ActivateGated(stream, kind, gate_up.Cols(0, share_.ffn),
-                           gate_up.Cols(share_.ffn, share_.ffn), activated);
+    weights.gate_up->ForwardGated(stream, input_TD, kind, gate_up, activated);
   } else {
+    weights.gate_up->Forward(stream, input_TD, gate_up);
     kernels::Activate(stream, kind, gate_up, activated);
   }
   weights.down->Forward(stream, activated, out_TD);

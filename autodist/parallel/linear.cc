@@ -4,9 +4,18 @@
 #include <utility>
 
 #include "autodist/core/check.h"
+#include "autodist/kernels/activation.h"
 #include "autodist/kernels/elementwise.h"
 
 namespace autodist::parallel {
+
+void Linear::ForwardGated(device::Stream& stream, core::ConstTensorView x_TK,
+                          kernels::ActivationKind kind, core::TensorView gate_up_TN,
+                          core::TensorView y_TF) {
+  Forward(stream, x_TK, gate_up_TN);
+  kernels::ActivateGated(stream, kind, gate_up_TN.Cols(0, y_TF.cols()),
+                         gate_up_TN.Cols(y_TF.cols(), y_TF.cols()), y_TF);
+}
 
 void LocalLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK,
                           core::TensorView y_TN) {
@@ -34,6 +43,13 @@ void ColumnParallelLinear::Forward(device::Stream& stream, core::ConstTensorView
   const core::TensorView own(own_.as<float>(), x_TK.rows(), width);
   kernels::Linear(stream, x_TK, weight_.weight, own, weight_.bias);
   GatherColumns(stream, *tp_, ranges_, own, y_TN);
+}
+
+void ColumnParallelLinear::ForwardGated(device::Stream& stream, core::ConstTensorView x_TK,
+                                        kernels::ActivationKind kind, core::TensorView gate_up_TN,
+                                        core::TensorView y_TF) {
+  if (tp_ != nullptr) return Linear::ForwardGated(stream, x_TK, kind, gate_up_TN, y_TF);
+  kernels::LinearGated(stream, x_TK, weight_.weight, weight_.bias, kind, gate_up_TN, y_TF);
 }
 
 void GatherColumns(device::Stream& stream, comm::Communicator& tp,

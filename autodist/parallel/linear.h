@@ -36,6 +36,12 @@ class Linear {
   // y f32. All ranks of the group call it with the same T. Throws core::Error when a peer is lost.
   virtual void Forward(device::Stream& stream, core::ConstTensorView x_TK,
                        core::TensorView y_TN) = 0;
+  // y = act(gate) * up with [gate, up] = x W^T + b side by side, each outputs() / 2 wide, for
+  // layers whose ranks keep their outputs. Shapes: y [T, outputs() / 2], f32 or as x. gate_up [T,
+  // outputs()] f32 is working memory.
+  virtual void ForwardGated(device::Stream& stream, core::ConstTensorView x_TK,
+                            kernels::ActivationKind kind, core::TensorView gate_up_TN,
+                            core::TensorView y_TF);
   virtual int64_t inputs() const = 0;   // columns that this rank is given
   virtual int64_t outputs() const = 0;  // columns that this rank gets
 };
@@ -63,6 +69,9 @@ class ColumnParallelLinear final : public Linear {
                        std::vector<spec::Range> ranges);
 
   void Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) override;
+  void ForwardGated(device::Stream& stream, core::ConstTensorView x_TK,
+                    kernels::ActivationKind kind, core::TensorView gate_up_TN,
+                    core::TensorView y_TF) override;
   int64_t inputs() const override { return weight_.weight.layout.k; }
   int64_t outputs() const override {
     return ranges_.empty() ? weight_.weight.layout.n : ranges_.back().last;

@@ -34,6 +34,7 @@ const KernelTable& AmxTable() {
     table.linear_bf16 = LinearTiles;
     table.tile_rows = TileRowsOf;
     table.linear_tiled = LinearTiledRows;
+    table.linear_tiled_gated = LinearTiledGated;
     return table;
   }();
   return kTable;

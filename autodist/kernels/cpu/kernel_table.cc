@@ -10,12 +10,11 @@ size_t LinearScratchBytes() {
   return static_cast<size_t>(kRowChunk * (PackedLayout::kBlock + kSlab)) * sizeof(float);
 }
 
-// Sums of 32 rows x half a block: of one such part when all inputs are one slab, else of all parts.
-size_t TiledLinearScratchBytes(const TiledLinearTask& task) {
+// Sums of 32 rows x half a block: of a gate and its up when all inputs are one slab, else of all.
+size_t TiledLinearScratchBytes(const TiledRows& shape, int64_t rows, int64_t outputs) {
   constexpr size_t kPart = 32 * 32 * sizeof(float);
-  if (task.shape.slabs() == 1) return kPart;
-  return static_cast<size_t>((task.linear.outputs + 31) / 32 * ((task.linear.rows + 31) / 32)) *
-         kPart;
+  if (shape.slabs() == 1) return 2 * kPart;
+  return static_cast<size_t>((outputs + 31) / 32 * ((rows + 31) / 32)) * kPart;
 }
 
 // Per row: the scaled query, the sums, 64 scores, maximum and denominator; each part starts on a

@@ -36,11 +36,13 @@ struct TiledRows {
   static constexpr int64_t kRows = 16;
   static constexpr int64_t kInputs = 32;
   static constexpr int64_t kTileBytes = kRows * kInputs * 2;
-  static constexpr int64_t kSlabTiles = 32;
-  static constexpr int64_t kMaxRows = 512;  // of a chunk
+  static constexpr int64_t kSlabTiles = 64;
 
   int64_t rows = 0;
   int64_t k = 0;
+
+  // The most rows of a chunk: about a MiB of them, so that weights are read as seldom as possible.
+  static int64_t MaxRows(int64_t k) { return k <= 36 * kInputs ? 512 : 256; }
 
   int64_t groups() const { return (rows + kRows - 1) / kRows; }
   int64_t tiles() const { return (k + kInputs - 1) / kInputs; }
@@ -72,6 +74,19 @@ struct TiledLinearTask {
   LinearTask linear;
   TiledRows shape;
   int64_t first_row;  // of the share in the tiled rows, a multiple of 32
+};
+
+// The same for LinearGated(): `tiled.linear` is the share of the gates, without y; the ups are as
+// many outputs, `up_outputs` (a multiple of 32) after them in the weight and the bias. `weight` is
+// the start of the whole weight and the share's first gate is `first_output` (a multiple of 32).
+struct TiledGatedTask {
+  TiledLinearTask tiled;
+  int64_t first_output;
+  int64_t up_outputs;
+  ActivationKind kind;
+  core::DType dtype;  // of y
+  void* y;            // [rows, outputs]
+  int64_t y_stride;   // elements
 };
 
 // Work on one (sequence, kv head, run of tokens): its rows are the q heads of that kv head times
@@ -121,9 +136,11 @@ struct KernelTable {
   void (*linear_f32)(const LinearTask& task, void* scratch);
   void (*linear_bf16)(const LinearTask& task, void* scratch);
   // Many rows of bf16 on matrix tiles; nullptr where the CPU has none. linear_bf16 is then for at
-  // most TiledRows::kRows rows. `scratch` holds TiledLinearScratchBytes(). The same bits.
+  // most TiledRows::kRows rows. The same bits. `scratch` holds TiledLinearScratchBytes() of the
+  // share's rows and outputs, gates and ups together.
   void (*tile_rows)(const TileRowsTask& task) = nullptr;
   void (*linear_tiled)(const TiledLinearTask& task, void* scratch) = nullptr;
+  void (*linear_tiled_gated)(const TiledGatedTask& task, void* scratch) = nullptr;
 
   // `scratch` holds AttentionScratchBytes().
   void (*attention)(const AttentionTask& task, void* scratch);
@@ -134,7 +151,7 @@ struct KernelTable {
 inline constexpr int64_t kRowChunk = 96;
 inline constexpr int64_t kSlab = 256;
 size_t LinearScratchBytes();
-size_t TiledLinearScratchBytes(const TiledLinearTask& task);
+size_t TiledLinearScratchBytes(const TiledRows& shape, int64_t rows, int64_t outputs);
 size_t AttentionScratchBytes(int64_t rows, int64_t head_dim);  // rows = q heads * tokens of a task
 
 const KernelTable& TableFor(device::Isa isa);

@@ -40,8 +40,9 @@ inline void TileRowsOf(const TileRowsTask& task) {
 struct Ahead {
   const uint8_t* weights;  // of a later part
   int64_t weight_lines;    // per step
-  float* y;                // rows that this part will be written to; nullptr: none
-  int64_t y_stride;
+  uint8_t* y;              // rows that this part will be written to; nullptr: none
+  int64_t y_bytes;         // of a row
+  int64_t y_stride_bytes;
   int64_t y_rows;  // per step
 };
 
@@ -59,8 +60,8 @@ inline void AskAhead(const Ahead& ahead, int64_t step) {
   if (ahead.y == nullptr) return;
   for (int64_t row = step * ahead.y_rows; row < (step + 1) * ahead.y_rows && row < kPartRows;
        ++row) {
-    AskToWrite(ahead.y + row * ahead.y_stride);
-    AskToWrite(ahead.y + row * ahead.y_stride + kHalf - 1);
+    AskToWrite(ahead.y + row * ahead.y_stride_bytes);
+    AskToWrite(ahead.y + row * ahead.y_stride_bytes + ahead.y_bytes - 1);
   }
 }
 
@@ -117,54 +118,122 @@ inline bool GoesToY(const LinearTask& task, int64_t part, int64_t half) {
          (half + 1) * kHalf <= task.outputs;
 }
 
-// One slab of half a block with all rows of the task. `sums` are those of the first part; each part
-// has its own when there are several slabs.
-inline void MultiplyHalf(const TiledLinearTask& task, int64_t slab, int64_t half,
-                         const uint8_t* block, float* sums) {
-  const LinearTask& linear = task.linear;
-  const TiledRows& shape = task.shape;
-  const auto* const tiled = static_cast<const uint8_t*>(linear.x);
-  const int64_t parts = (linear.rows + kPartRows - 1) / kPartRows;
-  const int64_t tiles = shape.FirstTile(slab + 1) - shape.FirstTile(slab);
-  const bool last = slab + 1 == shape.slabs();
-  // Both halves of a block ask for half of the next block, line after line.
-  Ahead ahead{.weights = block + linear.block_bytes + half % 2 * tiles * kStepElements,
-              .weight_lines = (kStepElements / 64 + parts - 1) / parts,
-              .y = nullptr,
-              .y_stride = linear.y_stride,
-              .y_rows = (kPartRows + tiles - 1) / tiles};
-  for (int64_t part = 0; part < parts; ++part) {
-    const int64_t group = task.first_row / kTileRows + 2 * part;
-    const uint8_t* const upper = tiled + shape.Offset(slab, group);
+// A slab of all rows of a task, and what is asked for while half a block is multiplied with it.
+struct SlabOfRows {
+  SlabOfRows(const TiledLinearTask& of, int64_t index)
+      : task(of),
+        slab(index),
+        tiles(of.shape.FirstTile(index + 1) - of.shape.FirstTile(index)),
+        parts((of.linear.rows + kPartRows - 1) / kPartRows),
+        last(index + 1 == of.shape.slabs()) {}
+
+  const uint8_t* Group(int64_t part, bool lower) const {
     // A last group without a pair is multiplied twice; nobody looks at the second result.
-    const uint8_t* const lower =
-        group + 1 < shape.groups() ? tiled + shape.Offset(slab, group + 1) : upper;
+    const int64_t group = task.first_row / kTileRows + 2 * part;
+    return static_cast<const uint8_t*>(task.linear.x) +
+           task.shape.Offset(slab, lower && group + 1 < task.shape.groups() ? group + 1 : group);
+  }
+  // The slab's part of a block.
+  const uint8_t* Block(int64_t half) const {
+    return static_cast<const uint8_t*>(task.linear.weight) + half / 2 * task.linear.block_bytes +
+           task.shape.FirstTile(slab) * kStepElements * 2;
+  }
+  // Both halves of a block ask for half of the next block, line after line.
+  Ahead AheadOf(int64_t half) const {
+    return {.weights = Block(half) + task.linear.block_bytes + half % 2 * tiles * kStepElements,
+            .weight_lines = (kStepElements / 64 + parts - 1) / parts,
+            .y = nullptr,
+            .y_bytes = kHalf * 4,
+            .y_stride_bytes = task.linear.y_stride * 4,
+            .y_rows = (kPartRows + tiles - 1) / tiles};
+  }
+  void Multiply(int64_t part, int64_t half, const Ahead& ahead, float* sums, float* out,
+                int64_t out_stride) const {
+    MultiplyPart(Group(part, false), Group(part, true),
+                 reinterpret_cast<const core::BFloat16*>(Block(half)) + half % 2 * 64, tiles, ahead,
+                 slab == 0 ? nullptr : sums, out, out_stride);
+  }
+
+  const TiledLinearTask& task;
+  int64_t slab;
+  int64_t tiles;
+  int64_t parts;
+  bool last;
+};
+
+// Half a block with all rows of the slab. `sums` are those of the first part; each part has its own
+// when there are several slabs.
+inline void MultiplyHalf(const SlabOfRows& rows, int64_t half, float* sums) {
+  const LinearTask& linear = rows.task.linear;
+  Ahead ahead = rows.AheadOf(half);
+  for (int64_t part = 0; part < rows.parts; ++part) {
     float* const y = linear.y + part * kPartRows * linear.y_stride + half * kHalf;
-    if (last) ahead.y = y;
-    const bool to_y = last && GoesToY(linear, part, half);
-    MultiplyPart(upper, lower, reinterpret_cast<const core::BFloat16*>(block) + half % 2 * 64,
-                 tiles, ahead, slab == 0 ? nullptr : sums, to_y ? y : sums,
-                 to_y ? linear.y_stride : kHalf);
-    if (last && !to_y) FinishPart(linear, part * kPartRows, half * kHalf, sums);
-    ahead.weights += tiles * ahead.weight_lines * 64;
-    if (shape.slabs() > 1) sums += kPartSums;
+    if (rows.last) ahead.y = reinterpret_cast<uint8_t*>(y);
+    const bool to_y = rows.last && GoesToY(linear, part, half);
+    rows.Multiply(part, half, ahead, sums, to_y ? y : sums, to_y ? linear.y_stride : kHalf);
+    if (rows.last && !to_y) FinishPart(linear, part * kPartRows, half * kHalf, sums);
+    ahead.weights += rows.tiles * ahead.weight_lines * 64;
+    if (rows.task.shape.slabs() > 1) sums += kPartSums;
   }
 }
 
 inline void LinearTiledRows(const TiledLinearTask& task, void* scratch) {
-  const LinearTask& linear = task.linear;
-  const TiledRows& shape = task.shape;
-  const int64_t halves = (linear.outputs + kHalf - 1) / kHalf;
-  const int64_t half_sums =
-      shape.slabs() == 1 ? 0 : (linear.rows + kPartRows - 1) / kPartRows * kPartSums;
+  const int64_t halves = (task.linear.outputs + kHalf - 1) / kHalf;
+  TileShapes shapes;
+  shapes.Set(kPartRows);
+  for (int64_t slab = 0; slab < task.shape.slabs(); ++slab) {
+    const SlabOfRows rows(task, slab);
+    const int64_t half_sums = task.shape.slabs() == 1 ? 0 : rows.parts * kPartSums;
+    for (int64_t half = 0; half < halves; ++half)
+      MultiplyHalf(rows, half, static_cast<float*>(scratch) + half * half_sums);
+  }
+}
+
+// y = act(gate + bias) * (up + bias) for the rows of a part that exist.
+inline void FinishGated(const TiledGatedTask& task, int64_t part, int64_t output, float* gate,
+                        float* up) {
+  const LinearTask& linear = task.tiled.linear;
+  const int64_t left = linear.rows - part * kPartRows;
+  for (int64_t row = 0; row < (left < kPartRows ? left : kPartRows); ++row) {
+    if (linear.bias != nullptr) {
+      AddRow(linear.bias + output, gate + row * kHalf, kHalf);
+      AddRow(linear.bias + output + task.up_outputs, up + row * kHalf, kHalf);
+    }
+    const int64_t at = (part * kPartRows + row) * task.y_stride + output - task.first_output;
+    void* const y = task.dtype == core::DType::kF32
+                        ? static_cast<void*>(static_cast<float*>(task.y) + at)
+                        : static_cast<core::BFloat16*>(task.y) + at;
+    ActivateRow(task.kind, gate + row * kHalf, up + row * kHalf, task.dtype, y, kHalf);
+  }
+}
+
+// A gate and its up one after the other: both are still in the first-level cache when they meet.
+inline void LinearTiledGated(const TiledGatedTask& task, void* scratch) {
+  const TiledRows& shape = task.tiled.shape;
+  const int64_t element = task.dtype == core::DType::kF32 ? 4 : 2;
+  const int64_t first = task.first_output / kHalf;
+  const int64_t halves = task.tiled.linear.outputs / kHalf;
   TileShapes shapes;
   shapes.Set(kPartRows);
   for (int64_t slab = 0; slab < shape.slabs(); ++slab) {
-    for (int64_t half = 0; half < halves; ++half) {
-      const uint8_t* const block = static_cast<const uint8_t*>(linear.weight) +
-                                   half / 2 * linear.block_bytes +
-                                   shape.FirstTile(slab) * kStepElements * 2;
-      MultiplyHalf(task, slab, half, block, static_cast<float*>(scratch) + half * half_sums);
+    const SlabOfRows rows(task.tiled, slab);
+    float* sums = static_cast<float*>(scratch);
+    for (int64_t half = first; half < first + halves; ++half) {
+      const int64_t up_half = half + task.up_outputs / kHalf;
+      Ahead ahead = rows.AheadOf(half), up_ahead = rows.AheadOf(up_half);
+      up_ahead.y_bytes = kHalf * element;
+      up_ahead.y_stride_bytes = task.y_stride * element;
+      for (int64_t part = 0; part < rows.parts; ++part) {
+        if (rows.last)
+          up_ahead.y = static_cast<uint8_t*>(task.y) +
+                       (part * kPartRows * task.y_stride + (half - first) * kHalf) * element;
+        rows.Multiply(part, half, ahead, sums, sums, kHalf);
+        rows.Multiply(part, up_half, up_ahead, sums + kPartSums, sums + kPartSums, kHalf);
+        if (rows.last) FinishGated(task, part, half * kHalf, sums, sums + kPartSums);
+        ahead.weights += rows.tiles * ahead.weight_lines * 64;
+        up_ahead.weights += rows.tiles * up_ahead.weight_lines * 64;
+        if (shape.slabs() > 1) sums += 2 * kPartSums;
+      }
     }
   }
 }

@@ -1,0 +1,80 @@
+// What the doors of matmul.h hand to the parts behind them.
+#ifndef AUTODIST_KERNELS_LINEAR_CALL_H_
+#define AUTODIST_KERNELS_LINEAR_CALL_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "autodist/core/tensor_view.h"
+#include "autodist/device/stream.h"
+#include "autodist/kernels/activation.h"
+#include "autodist/kernels/cpu/kernel_table.h"
+#include "autodist/kernels/matmul.h"
+
+namespace autodist::kernels {
+
+// A checked call of Linear(), as its threads share it.
+struct LinearCall {
+  core::ConstTensorView x_MK;
+  const PackedWeight& weight;
+  core::TensorView y_MN;
+  core::ConstTensorView bias_N;
+  bool accumulate;
+
+  // The part of some rows and blocks, but for x.
+  cpu::LinearTask Part(int64_t first_row, int64_t rows, int64_t first_block, int64_t blocks) const {
+    const PackedLayout& layout = weight.layout;
+    const int64_t first_output = first_block * PackedLayout::kBlock;
+    cpu::LinearTask task;
+    task.x = nullptr;
+    task.x_stride = 0;
+    task.rows = rows;
+    task.weight = static_cast<const uint8_t*>(weight.data) +
+                  static_cast<size_t>(first_block) * layout.block_bytes();
+    task.block_bytes = layout.block_bytes();
+    task.k = layout.k;
+    task.outputs = std::min(layout.n - first_output, blocks * PackedLayout::kBlock);
+    task.y = y_MN.row<float>(first_row) + first_output;
+    task.y_stride = y_MN.stride();
+    task.bias = bias_N.elements() > 0 ? bias_N.row<float>(0) + first_output : nullptr;
+    task.accumulate = accumulate;
+    return task;
+  }
+};
+
+// Calls run(first_row, rows, first_piece, pieces, worker) on the threads, where the pieces divide
+// N. They are split, so that each weight is read by one thread; rows, in groups of 32 for the
+// register and tile blocks, only where that balances much better.
+template <typename Body>
+void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, const Body& run) {
+  constexpr int64_t kRowGroup = 32;
+  const int threads = stream.pool().threads();
+  const int64_t row_groups = (rows + kRowGroup - 1) / kRowGroup;
+  // How much of the threads' time is used when the busiest decides.
+  const auto balance = [&](int64_t count) {
+    const int64_t most = (count + threads - 1) / threads;
+    return static_cast<double>(count) / static_cast<double>(most * threads);
+  };
+  if (balance(row_groups) > 1.2 * balance(pieces)) {
+    stream.pool().ParallelFor(row_groups, [&](int64_t begin, int64_t end, int worker) {
+      const int64_t first_row = begin * kRowGroup;
+      run(first_row, std::min(rows, end * kRowGroup) - first_row, 0, pieces, worker);
+    });
+  } else {
+    stream.pool().ParallelFor(pieces, [&](int64_t begin, int64_t end, int worker) {
+      run(0, rows, begin, end - begin, worker);
+    });
+  }
+}
+
+// Whether the CPU multiplies the call on matrix tiles (cpu::TiledRows).
+bool IsTiled(device::Stream& stream, const LinearCall& call);
+// REQUIRES IsTiled(). The second: y = act(gate) * up as LinearGated() says; of the call, y_MN is
+// not used.
+void LinearTiled(device::Stream& stream, const LinearCall& call);
+void LinearTiledGated(device::Stream& stream, const LinearCall& call, ActivationKind kind,
+                      core::TensorView y_MF);
+
+}  // namespace autodist::kernels
+
+#endif  // AUTODIST_KERNELS_LINEAR_CALL_H_
