@@ -7,7 +7,7 @@ for every tokenizer, in turn: both load, both encode, both encode once more. Twi
 one string, and line by line. A round's library figure stands beside autodist's of the same round.
 Ends non-zero when an id differs.
 
-usage: tokenizer.py --bench build/bench/tokenizer_bench --tokenizers DIR [--rounds 9] NAME...
+usage: tokenizer.py --bench build/release/libraries/text/tokenizer_bench --tokenizers DIR [--rounds 9] NAME...
 DIR holds NAME/tokenizer.json. Needs the Python package tokenizers.
 """
 import argparse

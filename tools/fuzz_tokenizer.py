@@ -4,7 +4,7 @@ Strings are put together like those of make_tokenizer_golden.py (words, numbers,
 emoji, added tokens, ...), a few up to a hundred parts long; every seed gives others. Prints the
 first differences and ends non-zero if there are any.
 
-usage: fuzz_tokenizer.py --bench build/bench/tokenizer_bench --tokenizers DIR [--count 2000] [--seed 1]
+usage: fuzz_tokenizer.py --bench build/release/libraries/text/tokenizer_bench --tokenizers DIR [--count 2000] [--seed 1]
 DIR holds <name>/tokenizer.json for every name of make_tokenizer_golden.NAMES.
 """
 import argparse

@@ -1,155 +1,159 @@
 #include "autodist/core/json.h"
 
-#include <cmath>
 #include <unordered_set>
-#include <vector>
+#include <utility>
 
 #include "autodist/core/error.h"
 #include "autodist/core/file.h"
+#include "autodist/core/json_lexer.h"
 
 namespace autodist::core {
 namespace {
 
-// Builds the value from parser events and refuses what nlohmann would let through.
-class StrictBuilder final : public nlohmann::json_sax<Json> {
+// Values from tokens, by recursion: the depth is limited.
+class Parser {
  public:
   // `taker` may be null.
-  StrictBuilder(std::string_view source, JsonTaker* taker, Json& root)
-      : source_(source), taker_(taker), root_(root) {}
+  Parser(std::string_view text, std::string_view source, JsonTaker* taker)
+      : lexer_(text, source), source_(source), taker_(taker) {}
 
-  bool null() override { return Add(nullptr); }
-  bool boolean(bool value) override { return Add(value); }
-  bool number_integer(number_integer_t value) override { return Add(value); }
-  bool number_unsigned(number_unsigned_t value) override { return Add(value); }
-  bool number_float(number_float_t value, const string_t& text) override {
-    // The parser falls back to a double when an integer does not fit 64 bits.
-    if (text.find_first_of(".eE") == std::string::npos)
-      throw BadInput("{}: JSON integer {} does not fit 64 bits", source_, text.substr(0, 40));
-    if (!std::isfinite(value))
-      throw BadInput("{}: JSON number {} overflows", source_, text.substr(0, 40));
-    return Add(value);
-  }
-  bool string(string_t& value) override {
-    if (taken_depth_ == 0) return Add(std::move(value));
-    taker_->String(value);
-    return true;
-  }
-  bool binary(binary_t&) override { return false; }
-  bool start_object(size_t) override { return Open(Json::object()); }
-  bool start_array(size_t) override { return Open(Json::array()); }
-  bool end_object() override { return Close(); }
-  bool end_array() override { return Close(); }
-  bool key(string_t& name) override {
-    if (taken_depth_ > 0) {
-      taker_->Key(name);
-      return true;
-    }
-    if (!keys_.back().insert(name).second) {
-      // Escaped: a key may hold control characters, and the message goes to a terminal.
-      const std::string shown =
-          Json(name.substr(0, 200)).dump(-1, ' ', true, Json::error_handler_t::replace);
-      throw BadInput("{}: JSON key {} appears twice in one object", source_, shown);
-    }
-    key_ = std::move(name);
-    return true;
-  }
-  bool parse_error(size_t position, const std::string&,
-                   const nlohmann::detail::exception& error) override {
-    std::string_view reason = error.what();
-    // nlohmann's text is "[json.exception.parse_error.101] parse error at line 1, column 2: ...".
-    if (const size_t end = reason.find("] "); end != std::string_view::npos)
-      reason.remove_prefix(end + 2);
-    throw BadInput("{}: not valid JSON at byte {}: {}", source_, position, reason.substr(0, 200));
+  Json Document() {
+    Json value = Value(lexer_.Next(), 0);
+    if (lexer_.Next() != JsonToken::kEnd) throw lexer_.Invalid("the document has ended before");
+    return value;
   }
 
  private:
-  template <typename Value>
-  bool Add(Value&& value) {
-    if (taken_depth_ > 0) {
-      taker_->Scalar(Json(std::forward<Value>(value)));
-    } else {
-      Place(Json(std::forward<Value>(value)));
+  // All of these: the value that begins with `token`; `depth` containers are open around it.
+  Json Value(JsonToken token, int depth) {
+    switch (token) {
+      case JsonToken::kBeginObject:
+      case JsonToken::kBeginArray:
+        return Container(token == JsonToken::kBeginObject, depth);
+      case JsonToken::kString:
+        return Json(lexer_.string());
+      default:
+        return Scalar(token);
     }
-    return true;
-  }
-  Json* Place(Json&& value) {
-    if (open_.empty()) {
-      root_ = std::move(value);
-      return &root_;
-    }
-    Json& parent = *open_.back();
-    if (parent.is_array()) {
-      parent.push_back(std::move(value));
-      return &parent.back();
-    }
-    // push_back of a pair appends in O(1); operator[] of an ordered map would search linearly.
-    auto& object = parent.get_ref<Json::object_t&>();
-    object.Container::emplace_back(std::move(key_), std::move(value));
-    return &object.back().second;
-  }
-  bool Open(Json&& container) {
-    if (open_.size() + taken_depth_ >= kMaxJsonDepth)
-      throw BadInput("{}: JSON is nested deeper than {}", source_, kMaxJsonDepth);
-    if (taken_depth_ > 0) {
-      ++taken_depth_;
-      taker_->Open();
-      return true;
-    }
-    path_bytes_.push_back(path_.size());
-    if (!path_.empty()) path_ += '.';
-    if (!open_.empty() && open_.back()->is_object()) path_ += key_;
-    Json* placed = Place(std::move(container));
-    if (taker_ != nullptr && taker_->Takes(path_, placed->is_object())) {
-      taken_depth_ = 1;
-    } else {
-      open_.push_back(placed);
-      keys_.emplace_back();
-    }
-    return true;
-  }
-  bool Close() {
-    if (taken_depth_ > 1) {
-      --taken_depth_;
-      taker_->Close();
-      return true;
-    }
-    if (taken_depth_ == 1) {
-      taken_depth_ = 0;
-    } else {
-      open_.pop_back();
-      keys_.pop_back();
-    }
-    path_.resize(path_bytes_.back());
-    path_bytes_.pop_back();
-    return true;
   }
 
+  Json Scalar(JsonToken token) const {
+    switch (token) {
+      case JsonToken::kSigned:
+        return Json(lexer_.signed_integer());
+      case JsonToken::kUnsigned:
+        return Json(lexer_.unsigned_integer());
+      case JsonToken::kFloat:
+        return Json(lexer_.number());
+      case JsonToken::kTrue:
+      case JsonToken::kFalse:
+        return Json(token == JsonToken::kTrue);
+      case JsonToken::kNull:
+        return Json(nullptr);
+      case JsonToken::kEnd:
+        throw lexer_.Invalid("the text ends before the document");
+      default:
+        throw lexer_.Invalid("a value is missing");
+    }
+  }
+
+  Json Container(bool is_object, int depth) {
+    if (taker_ != nullptr && taker_->Takes(path_, is_object)) {
+      Feed(is_object, depth);
+      return is_object ? Json::object() : Json::array();
+    }
+    const size_t path_bytes = path_.size();
+    if (depth > 0) path_ += '.';
+    Json container = is_object ? Json::object() : Json::array();
+    std::unordered_set<std::string> names;
+    const auto field = [&] {
+      std::string name(lexer_.string());
+      if (!names.insert(name).second) throw EqualKeys(name);
+      const size_t parent_bytes = path_.size();
+      path_ += name;
+      Json value = Value(AfterColon(), depth + 1);
+      path_.resize(parent_bytes);
+      // push_back of a pair appends in O(1); operator[] of an ordered map would search linearly.
+      auto& fields = container.get_ref<Json::object_t&>();
+      fields.Container::emplace_back(std::move(name), std::move(value));
+    };
+    const auto element = [&](JsonToken token) { container.push_back(Value(token, depth + 1)); };
+    ForEachMember(is_object, depth, field, element);
+    path_.resize(path_bytes);
+    return container;
+  }
+
+  // What a container holds, to the taker.
+  void Feed(bool is_object, int depth) {
+    const auto value = [&](JsonToken token) {
+      if (token == JsonToken::kBeginObject || token == JsonToken::kBeginArray) {
+        taker_->Open();
+        Feed(token == JsonToken::kBeginObject, depth + 1);
+        taker_->Close();
+      } else if (token == JsonToken::kString) {
+        taker_->String(lexer_.string());
+      } else {
+        taker_->Scalar(Scalar(token));
+      }
+    };
+    const auto field = [&] {
+      taker_->Key(lexer_.string());
+      value(AfterColon());
+    };
+    ForEachMember(is_object, depth, field, value);
+  }
+
+  // Calls field() at the name of each field, or element(token) at the begin of each element, of the
+  // container that has begun, up to its end.
+  template <typename Field, typename Element>
+  void ForEachMember(bool is_object, int depth, const Field& field, const Element& element) {
+    if (depth >= kMaxJsonDepth)
+      throw BadInput("{}: JSON is nested deeper than {}", source_, kMaxJsonDepth);
+    const JsonToken end = is_object ? JsonToken::kEndObject : JsonToken::kEndArray;
+    JsonToken token = lexer_.Next();
+    if (token == end) return;
+    while (true) {
+      if (!is_object) {
+        element(token);
+      } else if (token == JsonToken::kString) {
+        field();
+      } else {
+        throw lexer_.Invalid("the name of a field is missing");
+      }
+      token = lexer_.Next();
+      if (token == end) return;
+      if (token != JsonToken::kComma)
+        throw lexer_.Invalid(is_object ? "',' or '}' is missing" : "',' or ']' is missing");
+      token = lexer_.Next();
+    }
+  }
+
+  JsonToken AfterColon() {
+    if (lexer_.Next() != JsonToken::kColon) throw lexer_.Invalid("':' is missing");
+    return lexer_.Next();
+  }
+
+  Error EqualKeys(const std::string& name) const {
+    // Escaped: a key may hold control characters, and the message goes to a terminal.
+    const std::string shown =
+        Json(name.substr(0, 200)).dump(-1, ' ', true, Json::error_handler_t::replace);
+    return BadInput("{}: JSON key {} appears twice in one object", source_, shown);
+  }
+
+  JsonLexer lexer_;
   std::string_view source_;
   JsonTaker* taker_;
-  Json& root_;
-  std::string key_;
-  std::vector<Json*> open_;
-  std::vector<std::unordered_set<std::string>> keys_;
-  std::string path_;                // of the innermost container
-  std::vector<size_t> path_bytes_;  // of its ancestors
-  size_t taken_depth_ = 0;          // containers open from the taken one on
+  std::string path_;  // of the value that is being read
 };
-
-Json Parse(std::string_view text, std::string_view source, JsonTaker* taker) {
-  Json root;
-  StrictBuilder builder(source, taker, root);
-  Json::sax_parse(text, &builder);
-  return root;
-}
 
 }  // namespace
 
 Json ParseJson(std::string_view text, std::string_view source) {
-  return Parse(text, source, nullptr);
+  return Parser(text, source, nullptr).Document();
 }
 
 Json ParseJson(std::string_view text, std::string_view source, JsonTaker& taker) {
-  return Parse(text, source, &taker);
+  return Parser(text, source, &taker).Document();
 }
 
 Json ParseJsonFile(const std::filesystem::path& path, uint64_t max_bytes) {

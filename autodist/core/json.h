@@ -1,9 +1,9 @@
 // JSON from files that nobody vouches for: depth, size, duplicate keys, numbers and UTF-8 are
 // checked while parsing.
 //
-// The value type is nlohmann's ordered_json; parse only through this header (its own parse()
-// accepts a million nested
-// '[', keeps the last of two equal keys and turns 2^64 into a double).
+// The value type is nlohmann's ordered_json; parse only through this header. Its own parse()
+// accepts a million nested '[', keeps the last of two equal keys, turns 2^64 into a double, and
+// takes three times as long (tokenizer.json has up to ten million bytes).
 #ifndef AUTODIST_CORE_JSON_H_
 #define AUTODIST_CORE_JSON_H_
 
@@ -22,8 +22,8 @@ inline constexpr int kMaxJsonDepth = 64;
 
 // Parses one document. `source` (a file name) starts every message. Throws core::Error (bad input)
 // for: a syntax error, depth over 64, a key given twice in one object, an integer outside [-2^63,
-// 2^64), a float that overflows, invalid UTF-8, a lone surrogate, anything but white space after
-// the document.
+// 2^64), a number that a double cannot hold, invalid UTF-8, a lone surrogate, anything but white
+// space after the document.
 Json ParseJson(std::string_view text, std::string_view source);
 
 // Receives the content of large containers while they are parsed, in document order, so that no

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "autodist/core/error.h"
 
 namespace autodist::core {
@@ -42,6 +44,68 @@ TEST(JsonTest, EqualKeysInDifferentObjectsAreFine) {
 TEST(JsonTest, DepthSixtyFourIsTheLimit) {
   EXPECT_EQ(ErrorOf(std::string(64, '[') + std::string(64, ']')), "accepted");
   EXPECT_NE(ErrorOf(std::string(65, '[') + std::string(65, ']')), "accepted");
+}
+
+TEST(JsonTest, SaysWhereAndWhy) {
+  EXPECT_EQ(ErrorOf("{"), "f.json: not valid JSON at byte 2: the name of a field is missing");
+  EXPECT_EQ(ErrorOf(""), "f.json: not valid JSON at byte 1: the text ends before the document");
+  EXPECT_EQ(ErrorOf("[1 2]"), "f.json: not valid JSON at byte 4: ',' or ']' is missing");
+  EXPECT_EQ(ErrorOf("[1,]"), "f.json: not valid JSON at byte 4: a value is missing");
+  EXPECT_EQ(ErrorOf(R"({"a" 1})"), "f.json: not valid JSON at byte 6: ':' is missing");
+  EXPECT_EQ(ErrorOf("{} x"), "f.json: not valid JSON at byte 4: no value begins like this");
+  EXPECT_EQ(ErrorOf("{} {}"), "f.json: not valid JSON at byte 4: the document has ended before");
+  EXPECT_EQ(ErrorOf("01"), "f.json: not valid JSON at byte 2: the document has ended before");
+  EXPECT_EQ(ErrorOf("-"), "f.json: not valid JSON at byte 2: a digit is missing");
+  EXPECT_EQ(ErrorOf("\"a\xE6\x97\""),
+            "f.json: not valid JSON at byte 3: the string is not valid UTF-8");
+  EXPECT_EQ(
+      ErrorOf("\"a\n\""),
+      "f.json: not valid JSON at byte 3: a control character inside a string must be escaped");
+  EXPECT_EQ(ErrorOf(R"("\udc00\ud800")"),
+            "f.json: not valid JSON at byte 2: a surrogate without its other half");
+  EXPECT_EQ(ErrorOf("1e400"), "f.json: JSON number 1e400 does not fit a double");
+}
+
+TEST(JsonTest, Escapes) {
+  EXPECT_EQ(ParseJson(R"("a\"\\\/\b\f\n\r\tz")", "f.json"), "a\"\\/\b\f\n\r\tz");
+  EXPECT_EQ(ParseJson(R"("\u0041\u00e9\u65E5\ud83d\udC4b")", "f.json"), "Aé日👋");
+  EXPECT_EQ(ParseJson(R"(["\u0000", "x"])", "f.json")[0].get<std::string>(), std::string(1, '\0'));
+  EXPECT_EQ(ParseJson("\xEF\xBB\xBF 1", "f.json"), 1);  // a byte order mark
+}
+
+// What is refused as no JSON is none to nlohmann either, and what is read has the same value.
+TEST(JsonTest, AgreesWithNlohmannOnDamagedDocuments) {
+  const std::string document =
+      R"( {"a":[1,-2,0,-0,3.5e-1,1E+2,true,false,null,"\u00e9\n\\","é日👋"],"b":{"c":{}},"":[[],{}]})";
+  const std::string letters = "{}[],:\"\\019-+.eEutnfalsr \n\x80\xC3\xA9";
+  std::mt19937 random(3);
+  int valid = 0;
+  for (int round = 0; round < 200'000; ++round) {
+    std::string text = document;
+    for (size_t changes = 1 + random() % 3; changes > 0; --changes) {
+      const size_t at = random() % text.size();
+      const char letter = letters[random() % letters.size()];
+      switch (random() % 3) {
+        case 0:
+          text[at] = letter;
+          break;
+        case 1:
+          text.insert(at, 1, letter);
+          break;
+        default:
+          text.erase(at, 1);
+      }
+    }
+    const Json expected = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    try {
+      ASSERT_EQ(ParseJson(text, "f.json"), expected) << text;
+      ++valid;
+    } catch (const Error& error) {
+      const bool is_syntax = std::string(error.what()).find("not valid") != std::string::npos;
+      ASSERT_TRUE(expected.is_discarded() || !is_syntax) << text << ": " << error.what();
+    }
+  }
+  EXPECT_GT(valid, 1000);
 }
 
 // Writes down what it is given.

@@ -64,20 +64,23 @@ void BpeModel::ReadCharacters() {
 void BpeModel::ReadMerges(const MergeList& merges) {
   const std::string_view bytes = merges.bytes;
   size_t begin = 0;
-  std::string merged;
+  std::string shorter;  // where the right token loses its prefix
   for (size_t rank = 0; rank < merges.entries.size(); ++rank) {
     const auto [middle, end] = merges.entries[rank];
     const std::string_view left = bytes.substr(begin, middle - begin);
     const std::string_view right = bytes.substr(middle, end - middle);
-    begin = end;
     const int32_t left_id = RequiredToken(left, rank);
     const int32_t right_id = RequiredToken(right, rank);
     if (right.size() < continuing_subword_prefix_.size()) {
       throw core::BadInput("{}.merges[{}]: \"{}\" is shorter than continuing_subword_prefix \"{}\"",
                            where_, rank, right, continuing_subword_prefix_);
     }
-    merged = left;
-    merged += right.substr(continuing_subword_prefix_.size());
+    std::string_view merged = bytes.substr(begin, end - begin);
+    if (!continuing_subword_prefix_.empty()) {
+      shorter = left;
+      merged = shorter += right.substr(continuing_subword_prefix_.size());
+    }
+    begin = end;
     merges_.Add(left_id, right_id, {static_cast<int32_t>(rank), RequiredToken(merged, rank)});
     if (!left.empty() && !right.empty()) {
       size_t offset = 0;

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "autodist/core/utf8.h"
+
 namespace autodist::text {
 
 // Byte offset of the first ill-formed sequence (overlong forms, surrogates, values above U+10FFFF
@@ -33,7 +35,9 @@ char32_t CharacterBefore(std::string_view text, size_t offset);
 // Characters in `text`. REQUIRES valid UTF-8.
 size_t CountCharacters(std::string_view text);
 
-void AppendCharacter(char32_t character, std::string& out);
+inline void AppendCharacter(char32_t character, std::string& out) {
+  core::AppendUtf8(character, out);
+}
 
 inline constexpr char32_t kReplacementCharacter = 0xFFFD;
 
