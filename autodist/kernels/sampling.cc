@@ -27,14 +27,28 @@ void Argmax(device::Stream& stream, core::ConstTensorView x_TV, std::span<ValueI
     return RowsCost("argmax", x_TV.rows(), static_cast<double>(x_TV.elements()), {x_TV},
                     device::OpKind::kSampling);
   });
+  // The maxima of runs, by all threads even for one row; then only the first run that has the
+  // largest is looked at again.
+  constexpr int64_t kRun = 4096;
+  const int64_t runs = (x_TV.cols() + kRun - 1) / kRun;
+  std::vector<float> maxima(static_cast<size_t>(x_TV.rows() * runs));
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  ForEachRow(stream, x_TV, [&](int64_t row) {
-    const float* const x = x_TV.row<float>(row);
-    const float max = table.max(x, x_TV.cols());
-    const float* const found =
-        std::find_if(x, x + x_TV.cols(), [&](float value) { return WithoutNan(value) == max; });
-    best_T[static_cast<size_t>(row)] = {max, found - x};
+  stream.pool().ParallelFor(x_TV.rows() * runs, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % runs * kRun;
+      maxima[static_cast<size_t>(i)] =
+          table.max(x_TV.row<float>(i / runs) + first, std::min(kRun, x_TV.cols() - first));
+    }
   });
+  for (int64_t row = 0; row < x_TV.rows(); ++row) {
+    const auto of_row = maxima.begin() + row * runs;
+    const auto best = std::max_element(of_row, of_row + runs);  // the first of equal ones
+    const float* const x = x_TV.row<float>(row);
+    const float* const found =
+        std::find_if(x + (best - of_row) * kRun, x + x_TV.cols(),
+                     [&](float value) { return WithoutNan(value) == *best; });
+    best_T[static_cast<size_t>(row)] = {*best, found - x};
+  }
 }
 
 std::vector<ValueIndex> TopK(device::Stream& stream, core::ConstTensorView x_V, int64_t count) {

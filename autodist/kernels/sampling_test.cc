@@ -33,6 +33,23 @@ TEST_P(SamplingTest, ArgmaxFindsTheLargestAtEveryPlaceAndTheFirstOfEquals) {
   }
 }
 
+// Rows that are longer than what one look takes.
+TEST_P(SamplingTest, ArgmaxOfALongRow) {
+  constexpr int64_t kWidth = 9001;
+  for (const int64_t place : {0, 4095, 4096, 8191, 9000}) {
+    const TestMatrix x = TestMatrix(DType::kF32, 3, kWidth).Randomize(1);
+    for (int64_t row = 0; row < 3; ++row) {
+      WriteElement(x.view(), row, place, 2 + static_cast<double>(row));
+      WriteElement(x.view(), row, kWidth - 1, 2 + static_cast<double>(row));
+    }
+    for (int64_t i = 0; i < place; ++i) WriteElement(x.view(), 2, i, std::nan(""));
+    std::vector<ValueIndex> best(3);
+    Argmax(stream_, x.view(), best);
+    for (const ValueIndex& found : best) EXPECT_EQ(found.index, place);
+    EXPECT_EQ(best[1].value, 3);
+  }
+}
+
 TEST_P(SamplingTest, NanNeverWins) {
   for (int64_t place = 0; place < 40; ++place) {
     const TestMatrix x(DType::kF32, 1, 40);
