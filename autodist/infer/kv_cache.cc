@@ -9,11 +9,7 @@
 namespace autodist::infer {
 namespace {
 
-constexpr size_t kAlignment = 64;  // of a page, as kernels/attention.h wants it
-
 int64_t CeilDiv(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
-
-size_t RoundUp(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 // a * b, or core::Error: a size that does not fit size_t cannot be had.
 size_t TotalBytes(size_t page_bytes, int64_t pages) {
@@ -40,10 +36,10 @@ KvCache::KvCache(const KvCacheOptions& options) : options_(options) {
   AUTODIST_CHECK_GE(options.pages, 0);
   AUTODIST_CHECK_GE(options.slots, 1);
   AUTODIST_CHECK(options.layout.kv_heads >= 1 && options.layout.head_dim >= 1);
-  AUTODIST_CHECK(options.layout.page_tokens >= 1 && options.layout.page_tokens % 16 == 0);
+  AUTODIST_CHECK(options.layout.page_tokens >= 1 && options.layout.page_tokens % 64 == 0);
   AUTODIST_CHECK(options.layout.dtype == core::DType::kF32 ||
                  options.layout.dtype == core::DType::kBF16);
-  half_stride_ = RoundUp(options.layout.page_bytes());
+  half_stride_ = options.layout.page_bytes();  // a multiple of 64, as pages are aligned
   page_stride_ = static_cast<size_t>(options.layers) * 2 * half_stride_;
   memory_ = device::Buffer(TotalBytes(page_stride_, options.pages));
   for (int64_t page = options.pages - 1; page >= 0; --page) free_.push_back(page);

@@ -13,7 +13,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int64_t kPageTokens = 16;
+constexpr int64_t kPageTokens = 64;
 
 KvCacheOptions Options(int64_t layers, int64_t slots, int64_t pages) {
   KvCacheOptions options;
@@ -54,9 +54,9 @@ TEST(KvCacheTest, PagesComeOnDemandAndReturnToZero) {
 }
 
 TEST(KvCacheTest, BytesAreThoseOfTheRequest) {
-  // 3 heads * 16 tokens * 5 elements * 2 bytes = 480, a page is aligned to 64.
+  // 3 heads * 64 tokens * 5 elements, which are stored as 3 pairs, * 2 bytes.
   const KvCache cache(Options(2, 1, 7));
-  EXPECT_EQ(cache.bytes(), 7u * 2 * 2 * 512);
+  EXPECT_EQ(cache.bytes(), 7u * 2 * 2 * 2304);
   EXPECT_EQ(KvCache(Options(0, 1, 7)).bytes(), 0u);  // a stage without layers
 }
 
@@ -108,9 +108,10 @@ TEST(KvCacheTest, AFullCacheIsAClearErrorAndChangesNothing) {
     FAIL() << "must throw";
   } catch (const core::Error& error) {
     EXPECT_EQ(error.kind(), core::ErrorKind::kRuntime);
-    EXPECT_STREQ(error.what(),
-                 "the KV cache is full: a sequence of 80 tokens needs 4 more pages of 16 tokens, 3 "
-                 "of 4 are free");
+    EXPECT_STREQ(
+        error.what(),
+        "the KV cache is full: a sequence of 320 tokens needs 4 more pages of 64 tokens, 3 "
+        "of 4 are free");
   }
   EXPECT_EQ(cache.pages_in_use(), 1);
   EXPECT_EQ(cache.tokens_capacity(1), kPageTokens);
@@ -129,17 +130,17 @@ TEST(KvCacheTest, ACacheLargerThanTheAddressSpaceIsAnError) {
 
 TEST(KvCacheTest, ViewOfOneCall) {
   KvCache cache(Options(2, 3, 8));
-  cache.Reserve(2, 20);
+  cache.Reserve(2, kPageTokens + 4);
   cache.Reserve(0, 5);
-  // A call with 4 rows of slot 2, positions 16 to 19, then one row of slot 0, position 4.
-  const std::vector<KvRows> rows = {{2, 0, 4, 16}, {0, 4, 1, 4}};
+  // A call with 4 rows of slot 2, positions 64 to 67, then one row of slot 0, position 4.
+  const std::vector<KvRows> rows = {{2, 0, 4, 64}, {0, 4, 1, 4}};
   const KvCacheView view(cache, rows);
   for (int64_t layer : {0, 1}) {
     const auto sequences = view.Sequences(layer);
     ASSERT_EQ(sequences.size(), 2u);
     EXPECT_EQ(sequences[0].row, 0);
     EXPECT_EQ(sequences[0].tokens, 4);
-    EXPECT_EQ(sequences[0].first_position, 16);
+    EXPECT_EQ(sequences[0].first_position, 64);
     ASSERT_EQ(sequences[0].k_pages.size(), 2u);
     EXPECT_EQ(sequences[0].k_pages[1], cache.KeyPages(2, layer)[1]);
     EXPECT_EQ(sequences[0].v_pages[1], cache.ValuePages(2, layer)[1]);

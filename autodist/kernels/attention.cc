@@ -2,39 +2,143 @@
 
 #include <algorithm>
 #include <atomic>
-#include <type_traits>
 #include <vector>
 
 #include "autodist/core/check.h"
+#include "autodist/device/buffer.h"
 #include "autodist/kernels/cpu/kernel_table.h"
+#include "autodist/kernels/kv_pages.h"
 
 namespace autodist::kernels {
 namespace {
 
 using core::DType;
+using cpu::AttentionTask;
 
-constexpr int64_t kTaskRows =
-    48;  // q heads times tokens of a task: enough to use each key tile well
+// Rows = q heads times tokens of a task. Enough to use each key tile well, few enough for all
+// threads to have some; tokens in multiples of the 32 rows that tiles multiply at a time where they
+// can.
+constexpr int64_t kTaskRows = 256;
+constexpr int64_t kTaskTokens = 32;
 
-void CheckLayout(const KvPageLayout& layout) {
-  AUTODIST_CHECK(layout.dtype == DType::kF32 || layout.dtype == DType::kBF16);
-  AUTODIST_CHECK(layout.page_tokens > 0 && layout.page_tokens % 16 == 0);
-  AUTODIST_CHECK(layout.kv_heads >= 1 && layout.head_dim >= 1);
+int64_t TokensPerTask(int64_t q_heads) {
+  return std::max<int64_t>(1, kTaskRows / q_heads / kTaskTokens) * kTaskTokens;
 }
 
-void CheckSequence(const KvSequence& sequence, const KvPageLayout& layout, int64_t rows) {
-  AUTODIST_CHECK(sequence.row >= 0 && sequence.tokens >= 0 &&
-                 sequence.row + sequence.tokens <= rows);
-  AUTODIST_CHECK_GE(sequence.first_position, 0);
-  const int64_t pages =
-      static_cast<int64_t>(std::min(sequence.k_pages.size(), sequence.v_pages.size()));
-  AUTODIST_CHECK_LE(sequence.first_position + sequence.tokens, pages * layout.page_tokens);
+int64_t Rows(const AttentionTask& task) { return task.q_head_count * task.tokens; }
+// What the task costs, in rows times keys.
+int64_t Cost(const AttentionTask& task) { return Rows(task) * (task.EndKey() - task.FirstKey()); }
+int64_t FirstSegment(const AttentionTask& task) { return task.FirstKey() / cpu::kAttentionSegment; }
+int64_t Segments(const AttentionTask& task) {
+  return (task.EndKey() - 1) / cpu::kAttentionSegment + 1 - FirstSegment(task);
 }
 
-int64_t RowsOf(std::span<const KvSequence> sequences) {
-  int64_t rows = 0;
-  for (const KvSequence& sequence : sequences) rows += sequence.tokens;
-  return rows;
+// The tasks of one call, and the lists of q heads that they refer to.
+struct Tasks {
+  std::vector<std::vector<int32_t>> q_heads_of;  // [kv head]
+  std::vector<AttentionTask> all;
+};
+
+Tasks CutIntoTasks(core::ConstTensorView q_TD, std::span<const KvSequence> sequences,
+                   const KvPageLayout& layout, const AttentionOptions& options,
+                   core::TensorView out_TD) {
+  Tasks tasks;
+  tasks.q_heads_of.resize(static_cast<size_t>(layout.kv_heads));
+  for (size_t head = 0; head < options.kv_head_of_q.size(); ++head) {
+    const int32_t kv_head = options.kv_head_of_q[head];
+    AUTODIST_CHECK(kv_head >= 0 && kv_head < layout.kv_heads);
+    tasks.q_heads_of[static_cast<size_t>(kv_head)].push_back(static_cast<int32_t>(head));
+  }
+  for (const KvSequence& sequence : sequences) {
+    CheckSequence(sequence, layout, q_TD.rows());
+    for (int64_t kv_head = 0; kv_head < layout.kv_heads; ++kv_head) {
+      const auto& heads = tasks.q_heads_of[static_cast<size_t>(kv_head)];
+      if (heads.empty()) continue;
+      const auto head_count = static_cast<int64_t>(heads.size());
+      const int64_t tokens = TokensPerTask(head_count);
+      for (int64_t token = 0; token < sequence.tokens; token += tokens) {
+        tasks.all.push_back({.q = q_TD.row<float>(sequence.row + token),
+                             .q_stride = q_TD.stride(),
+                             .out = out_TD.Rows(sequence.row + token, 1).data(),
+                             .out_stride = out_TD.stride(),
+                             .out_dtype = out_TD.dtype(),
+                             .q_heads = heads.data(),
+                             .q_head_count = head_count,
+                             .tokens = std::min(tokens, sequence.tokens - token),
+                             .position = sequence.first_position + token,
+                             .k_pages = sequence.k_pages.data(),
+                             .v_pages = sequence.v_pages.data(),
+                             .page_tokens = layout.page_tokens,
+                             .head_dim = layout.head_dim,
+                             .head_offset = static_cast<size_t>(kv_head * layout.head_elements()),
+                             .scale = options.scale,
+                             .window = options.sliding_window,
+                             .partial = nullptr,
+                             .segment = 0});
+      }
+    }
+  }
+  return tasks;
+}
+
+// The costly first, to whoever is free.
+void RunTasks(device::Stream& stream, DType page_dtype, std::vector<AttentionTask>& tasks) {
+  std::sort(tasks.begin(), tasks.end(),
+            [](const auto& a, const auto& b) { return Cost(a) > Cost(b); });
+  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
+  const auto kernel = page_dtype == DType::kF32 ? table.attention_f32 : table.attention_bf16;
+  std::atomic<size_t> next{0};
+  const auto work = [&](int worker) {
+    for (size_t i = next.fetch_add(1); i < tasks.size(); i = next.fetch_add(1)) {
+      const AttentionTask& task = tasks[i];
+      kernel(task, stream.Scratch(worker, cpu::AttentionScratchBytes(Rows(task), task.head_dim)));
+    }
+  };
+  if (tasks.size() == 1) {
+    work(0);
+  } else {
+    stream.pool().Run(work);
+  }
+}
+
+// Tasks too large for the threads to end together, cut into their segments: what is to be run
+// instead, and merged afterwards.
+struct SplitTasks {
+  std::vector<AttentionTask> whole;  // the tasks that were cut
+  std::vector<float*> states;        // of each, its first segment's
+  device::Buffer memory;
+};
+
+SplitTasks SplitLargeTasks(int threads, std::vector<AttentionTask>& tasks) {
+  SplitTasks split;
+  if (threads == 1) return split;
+  int64_t total = 0;
+  for (const AttentionTask& task : tasks) total += Cost(task);
+  const int64_t share = total / (4 * threads);
+  const auto is_large = [&](const AttentionTask& task) {
+    return Cost(task) > share && Segments(task) > 1;
+  };
+  const auto large =
+      std::partition(tasks.begin(), tasks.end(), [&](const auto& task) { return !is_large(task); });
+  split.whole.assign(large, tasks.end());
+  tasks.erase(large, tasks.end());
+  int64_t floats = 0;
+  for (const AttentionTask& task : split.whole) {
+    floats += Segments(task) * cpu::AttentionStateFloats(Rows(task), task.head_dim);
+  }
+  if (floats > 0) split.memory = device::Buffer(static_cast<size_t>(floats) * sizeof(float));
+  auto* at = split.memory.as<float>();
+  for (const AttentionTask& task : split.whole) {
+    split.states.push_back(at);
+    for (int64_t i = 0; i < Segments(task); ++i) {
+      AttentionTask part = task;
+      part.partial = at;
+      part.segment = FirstSegment(task) + i;
+      tasks.push_back(part);
+      at += cpu::AttentionStateFloats(Rows(task), task.head_dim);
+    }
+  }
+  return split;
 }
 
 // Each sequence's visible keys and values are read once; a query's score and its share of the
@@ -67,129 +171,28 @@ device::OpCost AttentionCost(core::ConstTensorView q_TD, std::span<const KvSeque
           .flops = 4.0 * static_cast<double>(q_TD.cols()) * scores};
 }
 
-// Writes one token's keys: element d of a head goes page_tokens elements after element d - 1.
-template <typename T>
-void WriteKeys(const float* k, const KvPageLayout& layout, int64_t slot, T* page) {
-  for (int64_t element = 0; element < layout.kv_heads * layout.head_dim; ++element) {
-    T& to = page[element * layout.page_tokens + slot];
-    if constexpr (std::is_same_v<T, float>) {
-      to = k[element];
-    } else {
-      to = core::ToBFloat16(k[element]);
-    }
-  }
-}
-
 }  // namespace
-
-void KvWrite(device::Stream& stream, core::ConstTensorView k_TD, core::ConstTensorView v_TD,
-             std::span<const KvSequence> sequences, const KvPageLayout& layout) {
-  CheckLayout(layout);
-  const int64_t width = layout.kv_heads * layout.head_dim;
-  AUTODIST_CHECK(k_TD.cols() == width && v_TD.cols() == width && k_TD.rows() == v_TD.rows());
-  const device::OpScope op(stream.log(), [&] {
-    const auto elements = static_cast<size_t>(2 * width * RowsOf(sequences));
-    return device::OpCost{.kind = device::OpKind::kAttention,
-                          .name = "kv_write",
-                          .rows = RowsOf(sequences),
-                          .bytes = elements * (sizeof(float) + core::SizeOf(layout.dtype))};
-  });
-  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  const size_t size = core::SizeOf(layout.dtype);
-  for (const KvSequence& sequence : sequences) {
-    CheckSequence(sequence, layout, k_TD.rows());
-    stream.pool().ParallelFor(sequence.tokens, [&](int64_t begin, int64_t end, int) {
-      for (int64_t token = begin; token < end; ++token) {
-        const int64_t position = sequence.first_position + token;
-        const auto page = static_cast<size_t>(position / layout.page_tokens);
-        const int64_t slot = position % layout.page_tokens;
-        const float* const k = k_TD.row<float>(sequence.row + token);
-        const float* const v = v_TD.row<float>(sequence.row + token);
-        if (layout.dtype == DType::kF32) {
-          WriteKeys(k, layout, slot, static_cast<float*>(sequence.k_pages[page]));
-        } else {
-          WriteKeys(k, layout, slot, static_cast<core::BFloat16*>(sequence.k_pages[page]));
-        }
-        for (int64_t head = 0; head < layout.kv_heads; ++head) {
-          const int64_t to = (head * layout.page_tokens + slot) * layout.head_dim;
-          table.convert(
-              DType::kF32, v + head * layout.head_dim, layout.dtype,
-              static_cast<uint8_t*>(sequence.v_pages[page]) + static_cast<size_t>(to) * size,
-              layout.head_dim);
-        }
-      }
-    });
-  }
-}
 
 void Attention(device::Stream& stream, core::ConstTensorView q_TD,
                std::span<const KvSequence> sequences, const KvPageLayout& layout,
                const AttentionOptions& options, core::TensorView out_TD) {
   CheckLayout(layout);
-  const auto q_heads = static_cast<int64_t>(options.kv_head_of_q.size());
   AUTODIST_CHECK(q_TD.dtype() == DType::kF32);
   AUTODIST_CHECK(out_TD.dtype() == DType::kF32 || out_TD.dtype() == DType::kBF16);
-  AUTODIST_CHECK(q_TD.cols() == q_heads * layout.head_dim && out_TD.cols() == q_TD.cols());
+  AUTODIST_CHECK_EQ(q_TD.cols(),
+                    static_cast<int64_t>(options.kv_head_of_q.size()) * layout.head_dim);
+  AUTODIST_CHECK_EQ(out_TD.cols(), q_TD.cols());
   AUTODIST_CHECK_EQ(q_TD.rows(), out_TD.rows());
   AUTODIST_CHECK_GE(options.sliding_window, 0);
   const device::OpScope op(stream.log(),
                            [&] { return AttentionCost(q_TD, sequences, layout, options, out_TD); });
 
-  std::vector<std::vector<int32_t>> q_heads_of(static_cast<size_t>(layout.kv_heads));
-  for (int32_t head = 0; head < q_heads; ++head) {
-    const int32_t kv_head = options.kv_head_of_q[static_cast<size_t>(head)];
-    AUTODIST_CHECK(kv_head >= 0 && kv_head < layout.kv_heads);
-    q_heads_of[static_cast<size_t>(kv_head)].push_back(head);
-  }
-
-  std::vector<cpu::AttentionTask> tasks;
-  for (const KvSequence& sequence : sequences) {
-    CheckSequence(sequence, layout, q_TD.rows());
-    for (int64_t kv_head = 0; kv_head < layout.kv_heads; ++kv_head) {
-      const auto& heads = q_heads_of[static_cast<size_t>(kv_head)];
-      if (heads.empty()) continue;
-      const auto head_count = static_cast<int64_t>(heads.size());
-      const int64_t tokens = std::max<int64_t>(1, kTaskRows / head_count);
-      for (int64_t token = 0; token < sequence.tokens; token += tokens) {
-        cpu::AttentionTask task;
-        task.q = q_TD.row<float>(sequence.row + token);
-        task.q_stride = q_TD.stride();
-        task.out = out_TD.Rows(sequence.row + token, 1).data();
-        task.out_stride = out_TD.stride();
-        task.out_dtype = out_TD.dtype();
-        task.q_heads = heads.data();
-        task.q_head_count = head_count;
-        task.tokens = std::min(tokens, sequence.tokens - token);
-        task.position = sequence.first_position + token;
-        task.k_pages = sequence.k_pages.data();
-        task.v_pages = sequence.v_pages.data();
-        task.page_dtype = layout.dtype;
-        task.page_tokens = layout.page_tokens;
-        task.head_dim = layout.head_dim;
-        task.head_offset = static_cast<size_t>(kv_head * layout.page_tokens * layout.head_dim);
-        task.scale = options.scale;
-        task.window = options.sliding_window;
-        tasks.push_back(task);
-      }
-    }
-  }
-  // Later positions see more keys: the longest tasks first, to whoever is free.
-  std::sort(tasks.begin(), tasks.end(),
-            [](const auto& a, const auto& b) { return a.position > b.position; });
+  Tasks tasks = CutIntoTasks(q_TD, sequences, layout, options, out_TD);
+  const SplitTasks split = SplitLargeTasks(stream.pool().threads(), tasks.all);
+  RunTasks(stream, layout.dtype, tasks.all);
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  std::atomic<size_t> next{0};
-  const auto work = [&](int worker) {
-    for (size_t i = next.fetch_add(1); i < tasks.size(); i = next.fetch_add(1)) {
-      const cpu::AttentionTask& task = tasks[i];
-      table.attention(
-          task, stream.Scratch(worker, cpu::AttentionScratchBytes(task.q_head_count * task.tokens,
-                                                                  task.head_dim)));
-    }
-  };
-  if (tasks.size() == 1) {
-    work(0);
-  } else {
-    stream.pool().Run(work);
+  for (size_t i = 0; i < split.whole.size(); ++i) {
+    table.merge_attention(split.whole[i], split.states[i], Segments(split.whole[i]));
   }
 }
 

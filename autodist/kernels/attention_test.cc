@@ -55,32 +55,38 @@ struct Problem {
   int64_t q_heads() const { return static_cast<int64_t>(kv_head_of_q.size()); }
   AttentionOptions options() const { return {scale, window, kv_head_of_q}; }
 
-  // Column block of one head, in the cache's precision.
-  std::vector<double> Head(const TestMatrix& x, int64_t head, bool rounded) const {
+  // Column block of one head; `rounded`: to bf16, in which it stands `factor` times as large.
+  std::vector<double> Head(const TestMatrix& x, int64_t head, bool rounded,
+                           double factor = 1) const {
     std::vector<double> values;
     for (int64_t token = 0; token < tokens; ++token) {
       for (int64_t i = 0; i < layout.head_dim; ++i) {
         const double value = x.at(token, head * layout.head_dim + i);
-        values.push_back(rounded && layout.dtype == DType::kBF16
-                             ? core::ToFloat(core::ToBFloat16(static_cast<float>(value)))
-                             : value);
+        values.push_back(
+            rounded ? core::ToFloat(core::ToBFloat16(static_cast<float>(value * factor))) / factor
+                    : value);
       }
     }
     return values;
   }
 
-  std::vector<double> Expected() const {
-    std::vector<double> out(static_cast<size_t>(tokens * q_heads() * layout.head_dim));
+  bool bf16() const { return layout.dtype == DType::kBF16; }
+
+  // For the rows from `first_row` on.
+  std::vector<double> Expected(device::Isa isa, int64_t first_row = 0) const {
     const int64_t dim = layout.head_dim;
+    std::vector<double> out(static_cast<size_t>((tokens - first_row) * q_heads() * dim));
     for (int64_t head = 0; head < q_heads(); ++head) {
-      const std::vector<double> queries = Head(q, head, false);
-      const std::vector<double> keys = Head(k, kv_head_of_q[head], true),
-                                values = Head(v, kv_head_of_q[head], true);
-      for (int64_t token = 0; token < tokens; ++token) {
+      const bool tiles = bf16() && isa == device::Isa::kAmx;
+      const std::vector<double> queries = Head(q, head, tiles, scale * 1.44269504);
+      const std::vector<double> keys = Head(k, kv_head_of_q[head], bf16()),
+                                values = Head(v, kv_head_of_q[head], bf16());
+      for (int64_t token = first_row; token < tokens; ++token) {
         const int64_t first = window > 0 ? std::max<int64_t>(0, token - window + 1) : 0;
         const auto result = reference::Attend(std::span(queries).subspan(token * dim, dim), keys,
                                               values, first, token + 1, scale);
-        std::copy(result.begin(), result.end(), out.begin() + (token * q_heads() + head) * dim);
+        std::copy(result.begin(), result.end(),
+                  out.begin() + ((token - first_row) * q_heads() + head) * dim);
       }
     }
     return out;
@@ -98,8 +104,12 @@ class AttentionTest : public IsaTest {};
 AUTODIST_FOR_EVERY_ISA(AttentionTest);
 
 // |score| < 4 sqrt(dim) <= 46: an error of some eps * 46 in it is as much relative error in its
-// weight; |v| <= 1.
+// weight; |v| <= 1. Tiles round the weights to bf16, of a power of two that is off by 2^-13 itself.
 constexpr double kTolerance = 64 * 0x1p-23;
+double Tolerance(DType cache_dtype, device::Isa isa) {
+  const bool tiles = cache_dtype == DType::kBF16 && isa == device::Isa::kAmx;
+  return kTolerance + (tiles ? 0x1p-9 + 0x1p-12 : 0);
+}
 
 TEST_P(AttentionTest, EqualsTheReference) {
   struct Shape {
@@ -107,15 +117,11 @@ TEST_P(AttentionTest, EqualsTheReference) {
     std::vector<int32_t> kv_head_of_q;
   };
   const Shape shapes[] = {
-      {64, 64, 1, 0, {0}},
-      {8, 64, 100, 0, {0, 0, 1}},
-      {10, 16, 70, 0, {0, 1, 2}},
-      {12, 48, 131, 0, {1, 0, 0, 1, 1}},  // uneven and unordered
-      {16, 32, 65, 7, {0, 1}},
-      {17, 128, 200, 100, {0, 0}},
-      {64, 64, 130, 64, {0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1}},
-      {80, 64, 66, 1, {0}},
-      {128, 64, 67, 0, {0, 0}},
+      {64, 64, 1, 0, {0}},           {8, 64, 100, 0, {0, 0, 1}},
+      {10, 64, 70, 0, {0, 1, 2}},    {12, 192, 331, 0, {1, 0, 0, 1, 1}},  // uneven and unordered
+      {16, 64, 65, 7, {0, 1}},       {17, 128, 200, 100, {0, 0}},
+      {32, 64, 300, 270, {0, 0, 0}}, {64, 64, 130, 64, {0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1}},
+      {80, 64, 66, 1, {0}},          {128, 64, 67, 0, {0, 0}},
   };
   for (const DType cache_dtype : {DType::kF32, DType::kBF16}) {
     for (const DType out_dtype : {DType::kF32, DType::kBF16}) {
@@ -129,7 +135,7 @@ TEST_P(AttentionTest, EqualsTheReference) {
         KvWrite(stream_, problem.k.view(), problem.v.view(), {&sequence, 1}, layout);
         const TestMatrix out(out_dtype, shape.tokens, problem.q.view().cols(), 1, 2);
         Attention(stream_, problem.q.view(), {&sequence, 1}, layout, problem.options(), out.view());
-        ExpectNear(out, problem.Expected(), kTolerance);
+        ExpectNear(out, problem.Expected(GetParam()), Tolerance(cache_dtype, GetParam()));
       }
     }
   }
@@ -137,30 +143,54 @@ TEST_P(AttentionTest, EqualsTheReference) {
 
 // The promise that chunked prefill, pipelines and batches build on.
 TEST_P(AttentionTest, ARowHasTheSameBitsHoweverThePromptIsCut) {
-  for (const int64_t window : {0, 33}) {
-    const KvPageLayout layout{DType::kBF16, 2, 64, 24};
-    const Problem problem(layout, {0, 0, 0, 1}, 150, window);
+  const auto expect_same_bits = [&](const KvPageLayout& layout, int64_t window,
+                                    std::vector<int64_t> cuts) {
+    const int64_t tokens = cuts.back();
+    const Problem problem(layout, {0, 0, 0, 1}, tokens, window);
     const int64_t width = problem.q.view().cols();
-    const TestMatrix whole(DType::kF32, 150, width), parts(DType::kF32, 150, width);
-    const Cache whole_cache(layout, 150), parts_cache(layout, 150);
-    const KvSequence all = whole_cache.Sequence(0, 150, 0);
+    const TestMatrix whole(DType::kF32, tokens, width), parts(DType::kF32, tokens, width);
+    const Cache whole_cache(layout, tokens), parts_cache(layout, tokens);
+    const KvSequence all = whole_cache.Sequence(0, tokens, 0);
     KvWrite(stream_, problem.k.view(), problem.v.view(), {&all, 1}, layout);
     Attention(stream_, problem.q.view(), {&all, 1}, layout, problem.options(), whole.view());
 
     device::ThreadPool pool(3);
     device::Stream threads(pool, GetParam());
-    const int64_t cuts[] = {0, 1, 2, 40, 64, 101, 149, 150};
-    for (size_t i = 0; i + 1 < std::size(cuts); ++i) {
+    for (size_t i = 0; i + 1 < cuts.size(); ++i) {
       const KvSequence part = parts_cache.Sequence(cuts[i], cuts[i + 1] - cuts[i], cuts[i]);
       KvWrite(threads, problem.k.view(), problem.v.view(), {&part, 1}, layout);
       Attention(threads, problem.q.view(), {&part, 1}, layout, problem.options(), parts.view());
     }
     EXPECT_EQ(parts.values(), whole.values());
+  };
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    expect_same_bits({dtype, 2, 64, 24}, 0, {0, 1, 2, 40, 64, 101, 149, 150});
+    expect_same_bits({dtype, 2, 128, 64}, 33, {0, 31, 32, 90, 91, 300});
+    // Long enough for few rows to be shared out by segments of the keys.
+    expect_same_bits({dtype, 2, 64, 8}, 0, {0, 1500, 2098, 2099, 2100});
+    expect_same_bits({dtype, 2, 64, 8}, 1100, {0, 2000, 2099, 2100});
+  }
+}
+
+TEST_P(AttentionTest, LongContextsEqualTheReference) {
+  constexpr int64_t kTokens = 2300;
+  device::ThreadPool pool(4);
+  device::Stream threads(pool, GetParam());
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    const KvPageLayout layout{dtype, 1, 64, 16};
+    const Problem problem(layout, {0, 0}, kTokens, 0);
+    const Cache cache(layout, kTokens);
+    const KvSequence all = cache.Sequence(0, kTokens, 0), last = cache.Sequence(0, 2, kTokens - 2);
+    KvWrite(stream_, problem.k.view(), problem.v.view(), {&all, 1}, layout);
+    const TestMatrix out(DType::kF32, 2, 32);
+    Attention(threads, problem.q.view().Rows(kTokens - 2, 2), {&last, 1}, layout, problem.options(),
+              out.view());
+    ExpectNear(out, problem.Expected(GetParam(), kTokens - 2), Tolerance(dtype, GetParam()));
   }
 }
 
 TEST_P(AttentionTest, SequencesOfABatchDoNotMeet) {
-  const KvPageLayout layout{DType::kF32, 1, 16, 8};
+  const KvPageLayout layout{DType::kF32, 1, 64, 8};
   const Problem problem(layout, {0, 0}, 60, 0);
   // Rows 0 to 29 are one sequence at positions 0.., rows 35 to 39 another, behind 25 cached
   // positions. Rows 30 to 34 and 40.. belong to nobody.
@@ -203,7 +233,7 @@ TEST_P(AttentionTest, SequencesOfABatchDoNotMeet) {
 TEST_P(AttentionTest, NotANumberStaysOne) {
   const KvPageLayout layout{DType::kF32, 1, 64, 8};
   const Problem problem(layout, {0}, 100, 30);
-  const std::vector<double> expected = problem.Expected();
+  const std::vector<double> expected = problem.Expected(GetParam());
   constexpr int64_t kBroken = 40;
   problem.k.view().row<float>(kBroken)[3] = std::numeric_limits<float>::quiet_NaN();
   const Cache cache(layout, 100);
@@ -224,18 +254,17 @@ TEST_P(AttentionTest, NotANumberStaysOne) {
 }
 
 TEST_P(AttentionTest, PagesThatTheWindowHasLeftMayBeGone) {
-  const KvPageLayout layout{DType::kF32, 1, 16, 8};
-  const Problem problem(layout, {0}, 100, 20);
-  Cache cache(layout, 100);
-  const KvSequence all = cache.Sequence(0, 100, 0);
+  const KvPageLayout layout{DType::kF32, 1, 64, 8};
+  const Problem problem(layout, {0}, 300, 20);
+  Cache cache(layout, 300);
+  const KvSequence all = cache.Sequence(0, 300, 0);
   KvWrite(stream_, problem.k.view(), problem.v.view(), {&all, 1}, layout);
-  cache.DropPagesBefore(5);  // position 99 sees 80 to 99
-  const KvSequence last = cache.Sequence(0, 1, 99);
+  cache.DropPagesBefore(4);  // position 299 sees 280 to 299
+  const KvSequence last = cache.Sequence(0, 1, 299);
   const TestMatrix out(DType::kF32, 1, 8);
-  Attention(stream_, problem.q.view().Rows(99, 1), {&last, 1}, layout, problem.options(),
+  Attention(stream_, problem.q.view().Rows(299, 1), {&last, 1}, layout, problem.options(),
             out.view());
-  const std::vector<double> expected = problem.Expected();
-  ExpectNear(out, {expected.end() - 8, expected.end()}, kTolerance);
+  ExpectNear(out, problem.Expected(GetParam(), 299), kTolerance);
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ TEST_F(OpLogTest, SamplingReadsTheLogits) {
 // Two q heads on one kv head of 4 elements. A prompt of 5: queries see 1 + 2 + 3 + 4 + 5 = 15 keys;
 // in a window of 2: 1 + 2 + 2 + 2 + 2 = 9. Position 4 alone, in that window: 2 of the keys.
 TEST_F(OpLogTest, AttentionReadsWhatIsVisible) {
-  const KvPageLayout layout{.dtype = DType::kF32, .kv_heads = 1, .page_tokens = 16, .head_dim = 4};
+  const KvPageLayout layout{.dtype = DType::kF32, .kv_heads = 1, .page_tokens = 64, .head_dim = 4};
   const device::Buffer keys(layout.page_bytes()), values(layout.page_bytes());
   void* const k_page = keys.data();
   void* const v_page = values.data();

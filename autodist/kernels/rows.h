@@ -33,11 +33,13 @@ inline void* ElementOf(core::TensorView view, int64_t row, int64_t col) {
   return view.Rows(row, 1).Cols(col, 0).data();
 }
 
+// Elements from which on more than one thread is worth it: about what one does while another wakes
+// up.
+inline constexpr int64_t kWorthwhile = 8192;
+
 // body(row) for each row of x, split over the threads when there is enough to do for all.
 template <typename Body>
 void ForEachRow(device::Stream& stream, core::ConstTensorView x, const Body& body) {
-  constexpr int64_t kWorthwhile =
-      8192;  // elements: about what one thread does while another wakes up
   if (x.elements() == 0) return;
   const auto run = [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; ++row) body(row);

@@ -1,5 +1,5 @@
-// Products of bf16 matrices on the tile registers of AMX. What the region needs of the standard
-// library is included before it: see avx2.cc.
+// Products of bf16 matrices, and attention over bf16 pages, on the tile registers of AMX. What the
+// region needs of the standard library is included before it: see avx2.cc.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -21,6 +21,8 @@ namespace {
 #include "autodist/kernels/cpu/tile_shapes-inl.h"
 #include "autodist/kernels/cpu/tiles-inl.h"
 #include "autodist/kernels/cpu/tiled_rows-inl.h"
+#include "autodist/kernels/cpu/attention_state-inl.h"
+#include "autodist/kernels/cpu/attention_tiles-inl.h"
 // clang-format on
 }  // namespace
 }  // namespace autodist::kernels::cpu
@@ -35,6 +37,7 @@ const KernelTable& AmxTable() {
     table.tile_rows = TileRowsOf;
     table.linear_tiled = LinearTiledRows;
     table.linear_tiled_gated = LinearTiledGated;
+    table.attention_bf16 = AttentionTiles;
     return table;
   }();
   return kTable;

@@ -18,6 +18,7 @@ namespace {
 #include "autodist/kernels/cpu/math-inl.h"
 #include "autodist/kernels/cpu/rows-inl.h"
 #include "autodist/kernels/cpu/gemm-inl.h"
+#include "autodist/kernels/cpu/attention_state-inl.h"
 #include "autodist/kernels/cpu/attention-inl.h"
 // clang-format on
 }  // namespace
@@ -39,7 +40,9 @@ const KernelTable& Avx512Table() {
       .sum_exp = SumExpOfRow,
       .linear_f32 = LinearRows<float, RowOperand<float>>,
       .linear_bf16 = LinearRows<core::BFloat16, WidenedPairOperand>,
-      .attention = AttentionRows};
+      .attention_f32 = AttentionRows<RowOperand<float>>,
+      .attention_bf16 = AttentionRows<WidenedPairOperand>,
+      .merge_attention = MergeAttention};
   return kTable;
 }
 

@@ -17,11 +17,13 @@ size_t TiledLinearScratchBytes(const TiledRows& shape, int64_t rows, int64_t out
   return static_cast<size_t>((outputs + 31) / 32 * ((rows + 31) / 32)) * kPart;
 }
 
-// Per row: the scaled query, the sums, 64 scores, maximum and denominator; each part starts on a
-// whole vector.
+// Enough for either kernel. Tiles: scores of 32 rows, 256 keys and a gap each; two states; the
+// queries; 256 keys and values, padded; where their steps lie. Vectors: 64 scores of each row, two
+// states, the queries.
 size_t AttentionScratchBytes(int64_t rows, int64_t head_dim) {
-  const int64_t row_stride = (head_dim + 15) / 16 * 16;
-  return static_cast<size_t>(rows * (2 * row_stride + 64 + 2)) * sizeof(float);
+  const int64_t stride = AttentionRowStride(head_dim);
+  const int64_t floats = 32 * 272 + 2 * AttentionStateFloats(rows, head_dim) + rows * 64;
+  return static_cast<size_t>(floats + (rows + 256 + 1) * stride) * sizeof(float);
 }
 
 const KernelTable& TableFor(device::Isa isa) {

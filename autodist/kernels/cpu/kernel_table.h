@@ -89,6 +89,11 @@ struct TiledGatedTask {
   int64_t y_stride;   // elements
 };
 
+// Attention adds up the keys of this many positions at a time, from multiples of it on, and merges
+// the sums in order: a row's bits do not depend on whether its segments are one task or many.
+inline constexpr int64_t kAttentionSegment = 1024;
+inline constexpr int64_t kKeyTile = 64;  // divides page_tokens
+
 // Work on one (sequence, kv head, run of tokens): its rows are the q heads of that kv head times
 // the tokens.
 struct AttentionTask {
@@ -103,12 +108,19 @@ struct AttentionTask {
   int64_t position;  // of the first token
   void* const* k_pages;
   void* const* v_pages;
-  core::DType page_dtype;
   int64_t page_tokens;
   int64_t head_dim;
   size_t head_offset;  // elements from a page's start to this kv head
   float scale;
   int64_t window;  // 0: none
+  // nullptr: the keys of all segments become results. Else only those of `segment`, and their state
+  // is left here, AttentionStateFloats() of it.
+  float* partial;
+  int64_t segment;
+
+  // The keys that some row sees: [FirstKey(), EndKey()).
+  int64_t FirstKey() const { return window > 0 && position >= window ? position - window + 1 : 0; }
+  int64_t EndKey() const { return position + tokens; }
 };
 
 struct KernelTable {
@@ -142,8 +154,11 @@ struct KernelTable {
   void (*linear_tiled)(const TiledLinearTask& task, void* scratch) = nullptr;
   void (*linear_tiled_gated)(const TiledGatedTask& task, void* scratch) = nullptr;
 
-  // `scratch` holds AttentionScratchBytes().
-  void (*attention)(const AttentionTask& task, void* scratch);
+  // By the dtype of the pages. `scratch` holds AttentionScratchBytes().
+  void (*attention_f32)(const AttentionTask& task, void* scratch);
+  void (*attention_bf16)(const AttentionTask& task, void* scratch);
+  // The states of a task's segments, one after the other, become its results. Spoils the first.
+  void (*merge_attention)(const AttentionTask& task, float* states, int64_t segments);
 };
 
 // Linear() takes x in chunks of this many rows and slabs of this many inputs; both fix the size of
@@ -152,7 +167,15 @@ inline constexpr int64_t kRowChunk = 96;
 inline constexpr int64_t kSlab = 256;
 size_t LinearScratchBytes();
 size_t TiledLinearScratchBytes(const TiledRows& shape, int64_t rows, int64_t outputs);
-size_t AttentionScratchBytes(int64_t rows, int64_t head_dim);  // rows = q heads * tokens of a task
+
+// rows = q heads * tokens of a task.
+size_t AttentionScratchBytes(int64_t rows, int64_t head_dim);
+// From row to row of queries and sums.
+constexpr int64_t AttentionRowStride(int64_t head_dim) { return (head_dim + 31) / 32 * 32; }
+// Per row: the sums, 16 parts of the denominator and the maximum; a multiple of 64 bytes.
+constexpr int64_t AttentionStateFloats(int64_t rows, int64_t head_dim) {
+  return (rows * (AttentionRowStride(head_dim) + 16 + 1) + 15) / 16 * 16;
+}
 
 const KernelTable& TableFor(device::Isa isa);
 

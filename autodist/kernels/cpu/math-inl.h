@@ -32,22 +32,46 @@ inline void ForEachVector(int64_t n, const Body& body) {
   if (i < n) body(i, PartOfVector{n - i});
 }
 
-// e^x, relative error below 2^-22; 0 below -87.3, at most 2^127 * 1.7; NaN stays NaN. x = k ln 2 +
-// r with |r| <= ln(2) / 2, and seven terms of the series of e^r.
+// e^x, relative error below 2^-22; below -87.3 it fades to 0, at most 2^127 * 1.7; NaN stays NaN. x
+// = k ln 2 + r with |r| <= ln(2) / 2; the polynomial is a fit of e^r of least relative error, exact
+// at 0, made for this file.
 inline Vec Exp(Vec x) {
-  const Vec clamped = Min(Broadcast(88.37626f), Max(Broadcast(-87.33654f), x));
+  const Vec clamped = Min(Broadcast(88.37626f), Max(Broadcast(-104.0f), x));
   const Vec k = Round(clamped * Broadcast(1.44269504f));
   // ln 2 in two parts: the first has few enough bits that k times it is exact.
   const Vec r = Fma(k, Broadcast(2.12194440e-4f), Fma(k, Broadcast(-0.693359375f), clamped));
-  Vec sum = Broadcast(1.0f / 5040.0f);
-  sum = Fma(sum, r, Broadcast(1.0f / 720.0f));
-  sum = Fma(sum, r, Broadcast(1.0f / 120.0f));
-  sum = Fma(sum, r, Broadcast(1.0f / 24.0f));
-  sum = Fma(sum, r, Broadcast(1.0f / 6.0f));
-  sum = Fma(sum, r, Broadcast(0.5f));
-  sum = Fma(sum, r, Broadcast(1.0f));
-  sum = Fma(sum, r, Broadcast(1.0f));
-  return Select(Less(x, Broadcast(-87.33654f)), Zero(), sum * PowerOfTwo(k));
+  Vec p = Broadcast(0.00138146128f);
+  p = Fma(p, r, Broadcast(0.00836871006f));
+  p = Fma(p, r, Broadcast(0.041668389f));
+  p = Fma(p, r, Broadcast(0.166665211f));
+  p = Fma(p, r, Broadcast(0.49999994f));
+  p = Fma(p, r, Broadcast(1.0f));
+  p = Fma(p, r, Broadcast(1.0f));
+  return ScaleByPower(p, k);
+}
+
+// 2^x for x <= 0, relative error below 2^-22; NaN stays NaN. Both polynomials are fits of 2^f on
+// [0, 1) of least relative error, exact at 0, made for this file.
+inline Vec Exp2(Vec x) {
+  const Vec f = Fraction(x);
+  Vec p = Broadcast(0.000216129163f);
+  p = Fma(p, f, Broadcast(0.00124678458f));
+  p = Fma(p, f, Broadcast(0.00967545155f));
+  p = Fma(p, f, Broadcast(0.0554852821f));
+  p = Fma(p, f, Broadcast(0.240229309f));
+  p = Fma(p, f, Broadcast(0.693147063f));
+  p = Fma(p, f, Broadcast(1.0f));
+  return ScaleByPower(p, x);
+}
+
+// The same with a relative error below 2^-13, for results that are rounded to bf16 next.
+inline Vec Exp2Coarse(Vec x) {
+  const Vec f = Fraction(x);
+  Vec p = Broadcast(0.0770670548f);
+  p = Fma(p, f, Broadcast(0.22764498f));
+  p = Fma(p, f, Broadcast(0.695116818f));
+  p = Fma(p, f, Broadcast(1.0f));
+  return ScaleByPower(p, x);
 }
 
 inline Vec Sigmoid(Vec x) { return Broadcast(1.0f) / (Broadcast(1.0f) + Exp(-x)); }

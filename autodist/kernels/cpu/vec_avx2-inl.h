@@ -64,6 +64,16 @@ inline Vec PowerOfTwo(Vec a) {
   return _mm256_castsi256_ps(
       _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127)), 23));
 }
+// a - floor(a); 0 of an infinite a.
+inline Vec Fraction(Vec a) {
+  const Vec finite = Max(_mm256_set1_ps(-0x1p23f), a);  // below, all are whole
+  return _mm256_sub_ps(finite, _mm256_floor_ps(finite));
+}
+// a * 2^floor(k) for a in [0.5, 2] and k < 128; 0 when that is far too small.
+inline Vec ScaleByPower(Vec a, Vec k) {
+  // An exponent of -127 is the bits of 0.
+  return _mm256_mul_ps(a, PowerOfTwo(Max(_mm256_set1_ps(-127.0f), _mm256_floor_ps(k))));
+}
 inline Mask Less(Vec a, Vec b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
 inline Mask And(Mask a, Mask b) { return _mm256_and_ps(a, b); }
 inline Vec Select(Mask mask, Vec yes, Vec no) { return _mm256_blendv_ps(no, yes, mask); }

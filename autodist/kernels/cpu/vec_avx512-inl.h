@@ -69,6 +69,12 @@ inline Vec PowerOfTwo(Vec a) {
   return _mm512_castsi512_ps(
       _mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127)), 23));
 }
+// a - floor(a); 0 of an infinite a.
+inline Vec Fraction(Vec a) {
+  return _mm512_reduce_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+// a * 2^floor(k) for a in [0.5, 2] and k < 128; 0 when that is far too small.
+inline Vec ScaleByPower(Vec a, Vec k) { return _mm512_scalef_ps(a, k); }
 inline Mask Less(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 inline Mask And(Mask a, Mask b) { return static_cast<Mask>(a & b); }
 inline Vec Select(Mask mask, Vec yes, Vec no) { return _mm512_mask_blend_ps(mask, no, yes); }
