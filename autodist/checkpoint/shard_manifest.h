@@ -27,7 +27,7 @@ struct ShardKey {
   std::string fingerprint;   // Fingerprint::local: which checkpoint
   std::string plan;          // what lies on which rank: any text that differs when placement does
   std::string dtype;         // of the packed weights
-  std::string quantisation;  // "none"
+  std::string quantisation;  // "none", "int8" or "int4"
   std::string isa;           // the instruction set whose packing this is
   std::string library;       // version of this program, and of the library that packs
   int world = 1;

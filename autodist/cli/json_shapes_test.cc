@@ -62,6 +62,7 @@ const Names kPlan = {"tensor_parallel_size",
                      "pipeline_parallel_size",
                      "data_parallel_size",
                      "dtype",
+                     "weights",
                      "vocab_size",
                      "padded_vocab_size",
                      "batch_size",
@@ -115,10 +116,10 @@ TEST_F(JsonShapesTest, Logits) {
 
 TEST_F(JsonShapesTest, VerifyOfAMeshInF32) {
   const core::Json document = Run("verify", {kModel, "--tp", "2", "--pp", "2", "--no-cache"});
-  EXPECT_THAT(
-      NamesOf(document),
-      ElementsAre("mesh", "dtype", "prompt_token_ids", "token_ids", "reference_token_ids", "errors",
-                  "token_difference", "nonfinite_logits", "nonfinite_weights", "within_bounds"));
+  EXPECT_THAT(NamesOf(document),
+              ElementsAre("mesh", "dtype", "weights", "prompt_token_ids", "token_ids",
+                          "reference_token_ids", "errors", "token_difference", "nonfinite_logits",
+                          "nonfinite_weights", "within_bounds"));
   EXPECT_EQ(document["within_bounds"], true);
   ASSERT_EQ(document["errors"].size(), 1u);
   EXPECT_THAT(NamesOf(document["errors"][0]),

@@ -115,7 +115,8 @@ void RunFlags::AddExecutionFlags(CLI::App& app) {
       ->type_name("TYPE")
       ->capture_default_str()
       ->group(kGroup);
-  app.add_option("--weights", weights_, "auto: as --dtype")
+  app.add_option("--weights", options_.weights,
+                 "auto, int8 or int4: weights are quantised when they are loaded; auto: as --dtype")
       ->type_name("TYPE")
       ->capture_default_str()
       ->group(kGroup);
@@ -174,9 +175,6 @@ ModelRunnerOptions RunFlags::Options() const {
   result.max_model_len = max_model_len_.value_or(0);
   if (!rank_memory_.empty())
     result.rank_memory_bytes = ParseByteList(rank_memory_, "--rank-memory");
-  if (weights_ != "auto")
-    throw BadInput("--weights is {}, must be auto: this version does not quantise weights",
-                   weights_);
   runtime::CheckLimits(result);
   if (capture_graph_ && no_capture_graph_)
     throw BadInput("--capture-graph and --no-capture-graph exclude each other");

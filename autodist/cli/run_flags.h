@@ -53,7 +53,6 @@ class RunFlags {
   std::optional<int64_t> micro_batch_size_;
   std::optional<int64_t> max_model_len_;
   std::string rank_memory_;
-  std::string weights_ = "auto";
   bool capture_graph_ = false;
   bool no_capture_graph_ = false;
   bool no_cache_ = false;

@@ -24,10 +24,13 @@ std::string SummaryText(const ModelRunner& runner, const infer::Timing& timing) 
     text += fmt::format("{:<19}: {}\n", label, value);
   };
   const bool f16 = runner.config().checkpoint_dtype == core::DType::kF16;
-  line("mesh", fmt::format("tp {} x pp {}, {} thread{} per rank, {}{}", plan.mesh.tp, plan.mesh.pp,
-                           runner.threads_per_rank(), runner.threads_per_rank() == 1 ? "" : "s",
-                           core::NameOf(plan.compute_dtype),
-                           f16 ? " (float16 weights computed in float32)" : ""));
+  line("mesh",
+       fmt::format(
+           "tp {} x pp {}, {} thread{} per rank, {}{}{}", plan.mesh.tp, plan.mesh.pp,
+           runner.threads_per_rank(), runner.threads_per_rank() == 1 ? "" : "s",
+           core::NameOf(plan.compute_dtype),
+           plan.quantisation ? fmt::format(", {} weights", core::NameOf(*plan.quantisation)) : "",
+           f16 ? " (float16 weights computed in float32)" : ""));
   if (load.ranks_from_cache > 0) {
     line("loaded",
          fmt::format("{:.2f} s, {} rank{} from the shard cache, {} read from the checkpoint",

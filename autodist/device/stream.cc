@@ -2,8 +2,11 @@
 
 namespace autodist::device {
 
-Stream::Stream(ThreadPool& pool, Isa isa)
-    : pool_(pool), isa_(isa), scratch_(static_cast<size_t>(pool.threads())) {}
+Stream::Stream(ThreadPool& pool, Isa isa, bool deterministic)
+    : pool_(pool),
+      isa_(isa),
+      deterministic_(deterministic),
+      scratch_(static_cast<size_t>(pool.threads())) {}
 
 void* Stream::Scratch(int worker, size_t bytes) {
   return Grow(scratch_[static_cast<size_t>(worker)], bytes);

@@ -18,11 +18,12 @@ namespace autodist::device {
 class Stream {
  public:
   // `isa` decides which kernels run, and with them the last bits of results. REQUIRES that the CPU
-  // supports it.
-  Stream(ThreadPool& pool, Isa isa);
+  // supports it. `deterministic`: kernels take the same path however many rows there are.
+  Stream(ThreadPool& pool, Isa isa, bool deterministic = false);
 
   ThreadPool& pool() const { return pool_; }
   Isa isa() const { return isa_; }
+  bool deterministic() const { return deterministic_; }
 
   // Where kernels record themselves; null (the default): nowhere. The log must outlive its use.
   OpLog* log() const { return log_; }
@@ -41,6 +42,7 @@ class Stream {
 
   ThreadPool& pool_;
   Isa isa_;
+  bool deterministic_;
   OpLog* log_ = nullptr;
   std::vector<Buffer> scratch_;  // per worker
   Buffer shared_scratch_;

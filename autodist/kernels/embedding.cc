@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autodist/kernels/cpu/kernel_table.h"
+#include "autodist/kernels/quantise.h"
 #include "autodist/kernels/rows.h"
 
 namespace autodist::kernels {
@@ -13,10 +14,10 @@ using core::DType;
 // copy(row of the table, y row) for each id that the table holds; zeros for the others.
 template <typename Copy>
 void ForEachId(device::Stream& stream, std::span<const int32_t> ids_T, int64_t first_id,
-               int64_t held, DType table_dtype, core::TensorView y_TD, const Copy& copy) {
+               int64_t held, double element_bytes, core::TensorView y_TD, const Copy& copy) {
   AUTODIST_CHECK_EQ(static_cast<int64_t>(ids_T.size()), y_TD.rows());
   const device::OpScope op(stream.log(), [&] {
-    const size_t read = static_cast<size_t>(y_TD.elements()) * core::SizeOf(table_dtype);
+    const auto read = static_cast<size_t>(static_cast<double>(y_TD.elements()) * element_bytes);
     return device::OpCost{.kind = device::OpKind::kEmbedding,
                           .name = "embed",
                           .rows = y_TD.rows(),
@@ -39,7 +40,8 @@ void Embed(device::Stream& stream, std::span<const int32_t> ids_T, int64_t first
            core::ConstTensorView table_VD, core::TensorView y_TD) {
   AUTODIST_CHECK_EQ(table_VD.cols(), y_TD.cols());
   const cpu::KernelTable& kernels = cpu::TableFor(stream.isa());
-  ForEachId(stream, ids_T, first_id, table_VD.rows(), table_VD.dtype(), y_TD,
+  ForEachId(stream, ids_T, first_id, table_VD.rows(),
+            static_cast<double>(core::SizeOf(table_VD.dtype())), y_TD,
             [&](int64_t index, float* y) {
               kernels.convert(table_VD.dtype(), table_VD.Rows(index, 1).data(), DType::kF32, y,
                               y_TD.cols());
@@ -50,8 +52,11 @@ void Embed(device::Stream& stream, std::span<const int32_t> ids_T, int64_t first
            const PackedWeight& table_VD, core::TensorView y_TD) {
   const PackedLayout& layout = table_VD.layout;
   AUTODIST_CHECK_EQ(layout.k, y_TD.cols());
-  ForEachId(stream, ids_T, first_id, layout.n, layout.dtype, y_TD, [&](int64_t index, float* y) {
-    if (layout.dtype == DType::kF32) {
+  const double element_bytes = core::BitsPerWeight(layout.format) / 8;
+  ForEachId(stream, ids_T, first_id, layout.n, element_bytes, y_TD, [&](int64_t index, float* y) {
+    if (layout.quantised()) {
+      DequantiseRow(table_VD, index, y);
+    } else if (layout.format == core::WeightFormat::kF32) {
       const auto* const packed = static_cast<const float*>(table_VD.data);
       for (int64_t k = 0; k < layout.k; ++k) y[k] = packed[layout.Index(index, k)];
     } else {

@@ -10,6 +10,7 @@
 #include "autodist/kernels/activation.h"
 #include "autodist/kernels/cpu/kernel_table.h"
 #include "autodist/kernels/matmul.h"
+#include "autodist/kernels/weight_panel.h"
 
 namespace autodist::kernels {
 
@@ -67,10 +68,26 @@ void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, const Bod
   }
 }
 
+// Calls kernel(task, scratch) with a worker's share of the weight, or with one panel of it after
+// the other if it has to be dequantised. scratch_bytes(task) is what the kernel needs.
+template <typename ScratchBytes, typename Kernel>
+void RunOnWeight(device::Stream& stream, const LinearCall& call, const cpu::LinearTask& share,
+                 int worker, const ScratchBytes& scratch_bytes, const Kernel& kernel) {
+  const PackedLayout& layout = call.weight.layout;
+  if (!layout.quantised()) return kernel(share, stream.Scratch(worker, scratch_bytes(share)));
+  const WeightPanel panel(layout, call.x_MK.dtype());
+  cpu::LinearTask largest = share;
+  largest.outputs = std::min(share.outputs, panel.blocks() * PackedLayout::kBlock);
+  const size_t kernel_bytes = (scratch_bytes(largest) + 63) / 64 * 64;
+  auto* const scratch = static_cast<uint8_t*>(stream.Scratch(worker, kernel_bytes + panel.bytes()));
+  for (int64_t block = 0; block * PackedLayout::kBlock < share.outputs; block += panel.blocks())
+    kernel(panel.Fill(stream.isa(), share, block, scratch + kernel_bytes), scratch);
+}
+
 // Whether the CPU multiplies the call on matrix tiles (cpu::TiledRows).
 bool IsTiled(device::Stream& stream, const LinearCall& call);
 // REQUIRES IsTiled(). The second: y = act(gate) * up as LinearGated() says; of the call, y_MN is
-// not used.
+// not used, and its weight is not quantised.
 void LinearTiled(device::Stream& stream, const LinearCall& call);
 void LinearTiledGated(device::Stream& stream, const LinearCall& call, ActivationKind kind,
                       core::TensorView y_MF);

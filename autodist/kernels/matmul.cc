@@ -5,6 +5,8 @@
 #include "autodist/core/check.h"
 #include "autodist/kernels/cpu/kernel_table.h"
 #include "autodist/kernels/linear_call.h"
+#include "autodist/kernels/quantise.h"
+#include "autodist/kernels/weight_panel.h"
 
 namespace autodist::kernels {
 namespace {
@@ -14,17 +16,48 @@ using core::DType;
 // Products of fewer rows are logged as matrix-vector products.
 constexpr int64_t kMatrixVectorRows = 8;
 
+// The codes of a quantised weight times x as it is.
+void LinearCodes(device::Stream& stream, const cpu::KernelTable& table, const LinearCall& call) {
+  const PackedLayout& layout = call.weight.layout;
+  SplitLinear(stream, call.x_MK.rows(), layout.blocks(),
+              [&](int64_t first_row, int64_t rows, int64_t block, int64_t blocks, int worker) {
+                cpu::QuantisedTask task{call.Part(first_row, rows, block, blocks), layout.format,
+                                        layout.lead, call.x_MK.dtype()};
+                task.linear.x = call.x_MK.Rows(first_row, rows).data();
+                task.linear.x_stride = call.x_MK.stride();
+                table.linear_quantised(
+                    task, stream.Scratch(worker, cpu::QuantisedScratchBytes(layout.padded_k())));
+              });
+}
+
+// The rows of the whole call decide, not those of a thread, so that bits do not depend on threads.
+bool MultipliesCodes(const device::Stream& stream, const cpu::KernelTable& table,
+                     const LinearCall& call) {
+  const PackedLayout& layout = call.weight.layout;
+  return layout.quantised() && (call.x_MK.rows() <= table.few_rows || stream.deterministic() ||
+                                !WeightPanel::Possible(layout, call.x_MK.dtype()));
+}
+
 }  // namespace
 
-PackedLayout::PackedLayout(DType weight_dtype, int64_t outputs, int64_t inputs)
-    : dtype(weight_dtype), n(outputs), k(inputs) {
-  AUTODIST_CHECK(dtype == DType::kF32 || dtype == DType::kBF16);
+PackedLayout::PackedLayout(core::WeightFormat weight_format, int64_t outputs, int64_t inputs,
+                           int64_t inputs_before)
+    : format(weight_format), n(outputs), k(inputs), lead(inputs_before) {
   AUTODIST_CHECK(n >= 0 && k >= 0);
+  AUTODIST_CHECK(lead == 0 || (quantised() && lead > 0 && lead < core::kGroupInputs));
+}
+
+size_t PackedLayout::block_bytes() const {
+  if (quantised()) return static_cast<size_t>(padded_k() / core::kGroupInputs) * GroupBytes(format);
+  const size_t element =
+      format == core::WeightFormat::kF32 ? sizeof(float) : sizeof(core::BFloat16);
+  return static_cast<size_t>(kBlock * padded_k()) * element;
 }
 
 int64_t PackedLayout::Index(int64_t output, int64_t input) const {
+  AUTODIST_CHECK(!quantised());
   const int64_t block = output / kBlock * kBlock * padded_k();
-  if (dtype == DType::kF32) return block + input * kBlock + output % kBlock;
+  if (format == core::WeightFormat::kF32) return block + input * kBlock + output % kBlock;
   return block + input / 2 * (2 * kBlock) + output % kBlock * 2 + input % 2;
 }
 
@@ -32,7 +65,9 @@ void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeig
             core::TensorView y_MN, core::ConstTensorView bias_N, bool accumulate) {
   const PackedLayout& layout = weight.layout;
   const bool has_bias = bias_N.elements() > 0;
-  AUTODIST_CHECK(x_MK.dtype() == layout.dtype && y_MN.dtype() == DType::kF32);
+  AUTODIST_CHECK(x_MK.dtype() == DType::kF32 || x_MK.dtype() == DType::kBF16);
+  AUTODIST_CHECK(layout.quantised() || layout.format == core::FormatOf(x_MK.dtype()));
+  AUTODIST_CHECK(y_MN.dtype() == DType::kF32);
   AUTODIST_CHECK_EQ(x_MK.cols(), layout.k);
   AUTODIST_CHECK_EQ(y_MN.cols(), layout.n);
   AUTODIST_CHECK_EQ(x_MK.rows(), y_MN.rows());
@@ -52,14 +87,17 @@ void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeig
 
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   const LinearCall call{x_MK, weight, y_MN, bias_N, accumulate};
+  if (MultipliesCodes(stream, table, call)) return LinearCodes(stream, table, call);
   if (IsTiled(stream, call)) return LinearTiled(stream, call);
-  const auto kernel = layout.dtype == DType::kBF16 ? table.linear_bf16 : table.linear_f32;
+  const auto kernel = x_MK.dtype() == DType::kBF16 ? table.linear_bf16 : table.linear_f32;
   SplitLinear(stream, x_MK.rows(), layout.blocks(),
               [&](int64_t first_row, int64_t rows, int64_t block, int64_t blocks, int worker) {
                 cpu::LinearTask task = call.Part(first_row, rows, block, blocks);
                 task.x = x_MK.Rows(first_row, rows).data();
                 task.x_stride = x_MK.stride();
-                kernel(task, stream.Scratch(worker, cpu::LinearScratchBytes()));
+                RunOnWeight(
+                    stream, call, task, worker,
+                    [](const cpu::LinearTask&) { return cpu::LinearScratchBytes(); }, kernel);
               });
 }
 
@@ -71,7 +109,8 @@ void LinearGated(device::Stream& stream, core::ConstTensorView x_MK, const Packe
   AUTODIST_CHECK_EQ(x_MK.cols(), weight.layout.k);
   AUTODIST_CHECK_EQ(x_MK.rows(), y_MF.rows());
   const LinearCall call{x_MK, weight, gate_up_MN, bias_N, false};
-  if (!IsTiled(stream, call) || gates % (PackedLayout::kBlock / 2) != 0) {
+  if (!IsTiled(stream, call) || weight.layout.quantised() ||
+      gates % (PackedLayout::kBlock / 2) != 0) {
     Linear(stream, x_MK, weight, gate_up_MN, bias_N);
     ActivateGated(stream, kind, gate_up_MN.Cols(0, gates), gate_up_MN.Cols(gates, gates), y_MF);
     return;

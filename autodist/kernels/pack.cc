@@ -4,12 +4,19 @@
 #include "autodist/core/check.h"
 #include "autodist/kernels/cpu/kernel_table.h"
 #include "autodist/kernels/matmul.h"
+#include "autodist/kernels/quantise.h"
 
 namespace autodist::kernels {
 namespace {
 
 using core::BFloat16;
 using core::DType;
+
+// Of an element, of a layout that is not quantised.
+DType DTypeOf(const PackedLayout& layout) {
+  AUTODIST_CHECK(!layout.quantised());
+  return layout.format == core::WeightFormat::kF32 ? DType::kF32 : DType::kBF16;
+}
 
 constexpr int64_t kBlock = PackedLayout::kBlock;
 constexpr int64_t kInputs =
@@ -57,7 +64,7 @@ void StoreBf16(const Piece& piece, const BFloat16* rows, BFloat16* packed) {
 }
 
 void StorePiece(const Piece& piece, const void* rows, void* packed) {
-  if (piece.layout.dtype == DType::kF32) {
+  if (piece.layout.format == core::WeightFormat::kF32) {
     StoreF32(piece, static_cast<const float*>(rows), static_cast<float*>(packed));
   } else {
     StoreBf16(piece, static_cast<const BFloat16*>(rows), static_cast<BFloat16*>(packed));
@@ -106,16 +113,23 @@ void ForEachPiece(device::Stream& stream, const PackedLayout& layout, int64_t fi
 
 void PackRows(device::Stream& stream, core::ConstTensorView piece_NK, const PackedLayout& layout,
               int64_t first_n, int64_t first_k, void* packed) {
+  if (layout.quantised()) {
+    AUTODIST_CHECK_EQ(first_k, 0);
+    CheckPiece(piece_NK.Cols(0, 0), layout, first_n, piece_NK.rows(), 0, 0);
+    QuantiseRows(stream, piece_NK, layout, first_n, packed);
+    return;
+  }
   CheckPiece(piece_NK, layout, first_n, piece_NK.rows(), first_k, piece_NK.cols());
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  const size_t size = core::SizeOf(layout.dtype);
+  const DType to = DTypeOf(layout);
+  const size_t size = core::SizeOf(to);
   ForEachPiece(stream, layout, first_n, piece_NK.rows(), first_k, piece_NK.cols(),
                [&](const Piece& piece) {
                  alignas(64) uint8_t rows[kBlock * kInputs * sizeof(float)];
                  for (int64_t i = 0; i < piece.outputs; ++i) {
                    const auto source = piece_NK.Rows(piece.first_output - first_n + i, 1)
                                            .Cols(piece.first_input - first_k, piece.inputs);
-                   ConvertRun(table, source.dtype(), source.data(), layout.dtype,
+                   ConvertRun(table, source.dtype(), source.data(), to,
                               rows + static_cast<size_t>(i * kInputs) * size, piece.inputs);
                  }
                  StorePiece(piece, rows, packed);
@@ -126,22 +140,23 @@ void PackColumns(device::Stream& stream, core::ConstTensorView piece_KN, const P
                  int64_t first_n, int64_t first_k, void* packed) {
   CheckPiece(piece_KN, layout, first_n, piece_KN.cols(), first_k, piece_KN.rows());
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  const size_t size = core::SizeOf(layout.dtype);
-  ForEachPiece(
-      stream, layout, first_n, piece_KN.cols(), first_k, piece_KN.rows(), [&](const Piece& piece) {
-        alignas(64) uint8_t rows[kBlock * kInputs * sizeof(float)];
-        alignas(64) uint8_t column[kBlock * sizeof(float)];
-        for (int64_t i = 0; i < piece.inputs; ++i) {
-          const auto source = piece_KN.Rows(piece.first_input - first_k + i, 1)
-                                  .Cols(piece.first_output - first_n, piece.outputs);
-          ConvertRun(table, source.dtype(), source.data(), layout.dtype, column, piece.outputs);
-          for (int64_t output = 0; output < piece.outputs; ++output) {
-            std::memcpy(rows + static_cast<size_t>(output * kInputs + i) * size,
-                        column + static_cast<size_t>(output) * size, size);
-          }
-        }
-        StorePiece(piece, rows, packed);
-      });
+  const DType to = DTypeOf(layout);
+  const size_t size = core::SizeOf(to);
+  ForEachPiece(stream, layout, first_n, piece_KN.cols(), first_k, piece_KN.rows(),
+               [&](const Piece& piece) {
+                 alignas(64) uint8_t rows[kBlock * kInputs * sizeof(float)];
+                 alignas(64) uint8_t column[kBlock * sizeof(float)];
+                 for (int64_t i = 0; i < piece.inputs; ++i) {
+                   const auto source = piece_KN.Rows(piece.first_input - first_k + i, 1)
+                                           .Cols(piece.first_output - first_n, piece.outputs);
+                   ConvertRun(table, source.dtype(), source.data(), to, column, piece.outputs);
+                   for (int64_t output = 0; output < piece.outputs; ++output) {
+                     std::memcpy(rows + static_cast<size_t>(output * kInputs + i) * size,
+                                 column + static_cast<size_t>(output) * size, size);
+                   }
+                 }
+                 StorePiece(piece, rows, packed);
+               });
 }
 
 }  // namespace autodist::kernels

@@ -37,7 +37,7 @@ void ForEachChunk(device::Stream& stream, const LinearCall& call, const Body& mu
 }  // namespace
 
 bool IsTiled(device::Stream& stream, const LinearCall& call) {
-  return call.weight.layout.dtype == DType::kBF16 && call.x_MK.rows() > TiledRows::kRows &&
+  return call.x_MK.dtype() == DType::kBF16 && call.x_MK.rows() > TiledRows::kRows &&
          cpu::TableFor(stream.isa()).linear_tiled != nullptr;
 }
 
@@ -49,8 +49,14 @@ void LinearTiled(device::Stream& stream, const LinearCall& call) {
         [&](int64_t row, int64_t count, int64_t block, int64_t blocks, int worker) {
           cpu::TiledLinearTask task{call.Part(first + row, count, block, blocks), shape, row};
           task.linear.x = tiled;
-          table.linear_tiled(task, stream.Scratch(worker, cpu::TiledLinearScratchBytes(
-                                                              shape, count, task.linear.outputs)));
+          RunOnWeight(
+              stream, call, task.linear, worker,
+              [&](const cpu::LinearTask& part) {
+                return cpu::TiledLinearScratchBytes(shape, count, part.outputs);
+              },
+              [&](const cpu::LinearTask& part, void* scratch) {
+                table.linear_tiled({part, shape, row}, scratch);
+              });
         });
   });
 }

@@ -44,7 +44,7 @@ uint64_t BytesPerStep(const ModelRunner& runner, const BenchOptions& options) {
   const double head =
       static_cast<double>(config.vocab_size) * static_cast<double>(config.embedding_size);
   const double weights =
-      (LayerElements(plan) + head) * static_cast<double>(core::SizeOf(plan.compute_dtype));
+      (LayerElements(plan) + head) * core::BitsPerWeight(plan.weight_format()) / 8;
   double cached = 0;
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
     int64_t seen = options.prompt_length + options.output_length / 2;

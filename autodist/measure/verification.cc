@@ -103,6 +103,7 @@ VerificationReport Judge(const spec::ParallelPlan& plan, const std::vector<int32
   AUTODIST_CHECK_EQ(exact != nullptr, plan.compute_dtype == core::DType::kBF16);
   VerificationReport report{.mesh = plan.mesh,
                             .dtype = plan.compute_dtype,
+                            .weights = plan.weight_format(),
                             .prompt = prompt,
                             .token_ids = mesh.token_ids,
                             .reference_token_ids = one_rank.token_ids,
@@ -149,6 +150,7 @@ core::Json ToJson(const VerificationReport& report) {
     weights.push_back({{"name", tensor.name}, {"count", tensor.count}});
   return {{"mesh", {{"tp", report.mesh.tp}, {"pp", report.mesh.pp}, {"dp", report.mesh.dp}}},
           {"dtype", core::NameOf(report.dtype)},
+          {"weights", core::NameOf(report.weights)},
           {"prompt_token_ids", report.prompt},
           {"token_ids", report.token_ids},
           {"reference_token_ids", report.reference_token_ids},
@@ -161,9 +163,12 @@ core::Json ToJson(const VerificationReport& report) {
 
 std::string ToText(const VerificationReport& report) {
   std::string text = fmt::format(
-      "{}, {}: logits at {} positions ({} of the prompt), {} greedy tokens\n\n"
+      "{}, {}{}: logits at {} positions ({} of the prompt), {} greedy tokens\n\n"
       "{:<32} {:>10} {:>10} {:>10} {:>10}\n",
       MeshText(report.mesh), core::NameOf(report.dtype),
+      core::IsQuantised(report.weights)
+          ? fmt::format(" with {} weights", core::NameOf(report.weights))
+          : "",
       report.prompt.size() + report.token_ids.size(), report.prompt.size(), report.token_ids.size(),
       "error", "max", "rms", "max bound", "rms bound");
   for (const VerifiedError& row : report.errors)

@@ -64,6 +64,7 @@ struct NonFiniteWeights {
 struct VerificationReport {
   spec::Mesh mesh;
   core::DType dtype = core::DType::kF32;
+  core::WeightFormat weights = core::WeightFormat::kF32;
   std::vector<int32_t> prompt;
   std::vector<int32_t> token_ids;            // of the mesh
   std::vector<int32_t> reference_token_ids;  // of one rank

@@ -88,7 +88,7 @@ TEST(VerificationTest, TheFieldsOfTheContract) {
   std::vector<std::string> names;
   for (const auto& [name, value] : json.items()) names.push_back(name);
   EXPECT_EQ(names,
-            (std::vector<std::string>{"mesh", "dtype", "prompt_token_ids", "token_ids",
+            (std::vector<std::string>{"mesh", "dtype", "weights", "prompt_token_ids", "token_ids",
                                       "reference_token_ids", "errors", "token_difference",
                                       "nonfinite_logits", "nonfinite_weights", "within_bounds"}));
 }

@@ -27,18 +27,19 @@ struct Call {
 double ComputeTime(const spec::ModelConfig& config, const RankPart& part, const RunShape& shape,
                    const Call& call, double read_rate, double flop_rate) {
   const double element = static_cast<double>(core::SizeOf(shape.compute_dtype));
+  const double weight_bytes = core::BitsPerWeight(shape.weight_format()) / 8;
   const double layers = static_cast<double>(part.layers.size());
   const double matrices =
-      layers * static_cast<double>(LayerWeightBytes(config, part.share, shape.compute_dtype));
+      layers * static_cast<double>(LayerWeightBytes(config, part.share, shape.weight_format()));
   // The embedding look-up reads a few rows; the head is read whole.
   const double head =
       part.last_stage
-          ? static_cast<double>(VocabTableBytes(config, part.share, shape.compute_dtype))
+          ? static_cast<double>(VocabTableBytes(config, part.share, shape.weight_format()))
           : 0.0;
   const double heads = static_cast<double>(part.share.q_heads.size() * config.head_dim);
   const double kv_heads = static_cast<double>(part.share.kv_heads.size() * config.head_dim);
   const double cache = 2.0 * layers * kv_heads * call.keys * call.sequences * element;
-  const double flops = 2.0 * (call.rows * matrices + call.logit_rows * head) / element +
+  const double flops = 2.0 * (call.rows * matrices + call.logit_rows * head) / weight_bytes +
                        4.0 * layers * heads * call.rows * call.keys;
   return std::max((matrices + head + cache) / read_rate, flops / flop_rate);
 }

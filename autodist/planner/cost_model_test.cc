@@ -34,8 +34,8 @@ Prediction PredictOn(const spec::Mesh& mesh, const spec::Cluster& cluster, int64
 TEST(CostModelTest, DecodeOnOneRankIsBytesOverBandwidth) {
   const spec::TpShare share = PartitionModel(kModel.config, 1).shares[0];
   const double weights =
-      8.0 * static_cast<double>(LayerWeightBytes(kModel.config, share, core::DType::kF32)) +
-      static_cast<double>(VocabTableBytes(kModel.config, share, core::DType::kF32));
+      8.0 * static_cast<double>(LayerWeightBytes(kModel.config, share, core::WeightFormat::kF32)) +
+      static_cast<double>(VocabTableBytes(kModel.config, share, core::WeightFormat::kF32));
   const double cache = 2.0 * 8 * 8 * 32 * 64 * 4;
   const Prediction prediction = PredictOn({}, MemoryBound());
   EXPECT_NEAR(prediction.decode_tokens_per_s, 1e9 / (weights + cache),

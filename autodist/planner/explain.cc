@@ -36,8 +36,10 @@ void WriteHead(Text out, const spec::ModelConfig& config, const ParallelPlan& pl
                  config.model_type, Plural(config.num_layers, "layer"), config.hidden_size,
                  Plural(config.num_heads, "head"), config.num_kv_heads, config.head_dim,
                  config.ffn_size, config.vocab_size);
-  fmt::format_to(out, "mesh    tp {} x pp {} = {}, in {}\n", plan.mesh.tp, plan.mesh.pp,
-                 Plural(plan.mesh.world(), "rank"), core::NameOf(plan.compute_dtype));
+  fmt::format_to(
+      out, "mesh    tp {} x pp {} = {}, in {}{}\n", plan.mesh.tp, plan.mesh.pp,
+      Plural(plan.mesh.world(), "rank"), core::NameOf(plan.compute_dtype),
+      plan.quantisation ? fmt::format(", weights in {}", core::NameOf(*plan.quantisation)) : "");
   fmt::format_to(out,
                  "run     {}, micro-batches of {}, KV cache for {} each, prompts in chunks of {}\n",
                  Plural(plan.batch_size, "sequence"), plan.micro_batch_size,

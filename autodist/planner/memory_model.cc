@@ -67,21 +67,32 @@ uint64_t BufferBytes(const spec::ModelConfig& config, const RankPart& part, cons
 
 }  // namespace
 
-uint64_t PackedMatrixBytes(int64_t rows, int64_t cols, core::DType dtype) {
-  const int64_t padded = dtype == core::DType::kBF16 ? RoundUp(cols, kBf16Columns) : cols;
-  return Product({RoundUp(rows, kPanelRows), padded, static_cast<int64_t>(core::SizeOf(dtype))});
+uint64_t PackedMatrixBytes(int64_t rows, spec::Range cols, core::WeightFormat format) {
+  const int64_t padded_rows = RoundUp(rows, kPanelRows);
+  if (core::IsQuantised(format)) {
+    constexpr int64_t kGroup = core::kGroupInputs;
+    const int64_t groups = (RoundUp(cols.last, kGroup) - cols.first / kGroup * kGroup) / kGroup;
+    const auto group_bytes = static_cast<int64_t>(kGroup * core::BitsPerWeight(format) / 8);
+    return cols.size() == 0 ? 0 : Product({padded_rows, groups, group_bytes});
+  }
+  const bool bf16 = format == core::WeightFormat::kBF16;
+  return Product({padded_rows, bf16 ? RoundUp(cols.size(), kBf16Columns) : cols.size(),
+                  static_cast<int64_t>(core::BitsPerWeight(format)) / 8});
 }
 
 uint64_t LayerWeightBytes(const spec::ModelConfig& config, const spec::TpShare& share,
-                          core::DType dtype) {
+                          core::WeightFormat format) {
   const int64_t hidden = config.hidden_size;
   const int64_t q = share.q_heads.size() * config.head_dim;
   const int64_t kv = share.kv_heads.size() * config.head_dim;
   const int64_t ffn = share.ffn.size();
   const int64_t gate_up = config.gated_mlp ? 2 * ffn : ffn;
-  uint64_t bytes = PackedMatrixBytes(q + 2 * kv, hidden, dtype) +
-                   PackedMatrixBytes(hidden, q, dtype) + PackedMatrixBytes(gate_up, hidden, dtype) +
-                   PackedMatrixBytes(hidden, ffn, dtype);
+  const spec::Range q_inputs = {share.q_heads.first * config.head_dim,
+                                share.q_heads.last * config.head_dim};
+  uint64_t bytes = PackedMatrixBytes(q + 2 * kv, {0, hidden}, format) +
+                   PackedMatrixBytes(hidden, q_inputs, format) +
+                   PackedMatrixBytes(gate_up, {0, hidden}, format) +
+                   PackedMatrixBytes(hidden, share.ffn, format);
   int64_t biases = 0;
   if (config.qkv_bias) biases += q + 2 * kv;
   if (config.attention_output_bias) biases += hidden;
@@ -92,24 +103,27 @@ uint64_t LayerWeightBytes(const spec::ModelConfig& config, const spec::TpShare& 
 }
 
 uint64_t VocabTableBytes(const spec::ModelConfig& config, const spec::TpShare& share,
-                         core::DType dtype) {
-  return PackedMatrixBytes(share.vocab.size(), config.embedding_size, dtype);
+                         core::WeightFormat format) {
+  return PackedMatrixBytes(share.vocab.size(), {0, config.embedding_size}, format);
 }
 
-uint64_t WeightBytes(const spec::ModelConfig& config, const RankPart& part, core::DType dtype) {
+uint64_t WeightBytes(const spec::ModelConfig& config, const RankPart& part,
+                     core::WeightFormat format) {
   const bool projected = config.embedding_size != config.hidden_size;
   uint64_t bytes =
-      static_cast<uint64_t>(part.layers.size()) * LayerWeightBytes(config, part.share, dtype);
+      static_cast<uint64_t>(part.layers.size()) * LayerWeightBytes(config, part.share, format);
   if (part.first_stage) {
-    bytes += VocabTableBytes(config, part.share, dtype);
+    bytes += VocabTableBytes(config, part.share, format);
     bytes += Product({config.learned_position_rows, config.hidden_size}) * kF32Bytes;
-    if (projected) bytes += PackedMatrixBytes(config.hidden_size, config.embedding_size, dtype);
+    if (projected)
+      bytes += PackedMatrixBytes(config.hidden_size, {0, config.embedding_size}, format);
   }
   if (part.last_stage) {
     if (config.final_norm) bytes += NormBytes(config, config.hidden_size);
-    if (projected) bytes += PackedMatrixBytes(config.embedding_size, config.hidden_size, dtype);
+    if (projected)
+      bytes += PackedMatrixBytes(config.embedding_size, {0, config.hidden_size}, format);
     if (!(config.tied_embedding && part.first_stage))
-      bytes += VocabTableBytes(config, part.share, dtype);
+      bytes += VocabTableBytes(config, part.share, format);
   }
   return bytes;
 }
@@ -124,7 +138,7 @@ uint64_t KvCacheBytes(const spec::ModelConfig& config, const RankPart& part,
 spec::RankBytes EstimateRank(const spec::ModelConfig& config, const RankPart& part,
                              const RunShape& shape) {
   spec::RankBytes bytes;
-  bytes.weights = WeightBytes(config, part, shape.compute_dtype);
+  bytes.weights = WeightBytes(config, part, shape.weight_format());
   bytes.kv_cache = KvCacheBytes(config, part, shape);
   bytes.activations = ActivationBytes(config, part, shape);
   bytes.buffers = BufferBytes(config, part, shape);

@@ -9,17 +9,28 @@ namespace autodist::planner {
 namespace {
 
 using core::DType;
+using core::WeightFormat;
 
 RankPart WholeModel(const spec::ModelConfig& config) {
   return {.share = PartitionModel(config, 1).shares[0], .layers = {0, config.num_layers}};
 }
 
 TEST(MemoryModelTest, PackedMatricesAreRoundedToBlocks) {
-  EXPECT_EQ(PackedMatrixBytes(64, 32, DType::kBF16), 64u * 32 * 2);
-  EXPECT_EQ(PackedMatrixBytes(65, 33, DType::kBF16), 128u * 64 * 2);
-  EXPECT_EQ(PackedMatrixBytes(65, 33, DType::kF32), 128u * 33 * 4);
-  EXPECT_EQ(PackedMatrixBytes(1, 1, DType::kF32), 64u * 4);
-  EXPECT_EQ(PackedMatrixBytes(0, 33, DType::kF32), 0u);  // a rank without rows of the vocabulary
+  EXPECT_EQ(PackedMatrixBytes(64, {0, 32}, WeightFormat::kBF16), 64u * 32 * 2);
+  EXPECT_EQ(PackedMatrixBytes(65, {0, 33}, WeightFormat::kBF16), 128u * 64 * 2);
+  EXPECT_EQ(PackedMatrixBytes(65, {0, 33}, WeightFormat::kF32), 128u * 33 * 4);
+  EXPECT_EQ(PackedMatrixBytes(1, {0, 1}, WeightFormat::kF32), 64u * 4);
+  EXPECT_EQ(PackedMatrixBytes(0, {0, 33}, WeightFormat::kF32),
+            0u);  // a rank without rows of the vocabulary
+}
+
+// One 16-bit scale for 32 inputs; a cut inside a group keeps the whole group.
+TEST(MemoryModelTest, QuantisedMatricesAreRoundedToGroups) {
+  EXPECT_EQ(PackedMatrixBytes(64, {0, 32}, WeightFormat::kInt8), 64u * (32 + 2));
+  EXPECT_EQ(PackedMatrixBytes(64, {0, 32}, WeightFormat::kInt4), 64u * (16 + 2));
+  EXPECT_EQ(PackedMatrixBytes(65, {0, 33}, WeightFormat::kInt4), 128u * 2 * 18);
+  EXPECT_EQ(PackedMatrixBytes(64, {48, 80}, WeightFormat::kInt8), 64u * 2 * 34);
+  EXPECT_EQ(PackedMatrixBytes(0, {0, 33}, WeightFormat::kInt8), 0u);
 }
 
 // hidden 70, 4 heads (2 kv) of 8, ffn 100: q, k, v are packed together, and so are gate and up.
@@ -27,58 +38,58 @@ TEST(MemoryModelTest, OneLayer) {
   const spec::ModelConfig config = testing::Llama(2, 70, 4, 2, 8, 100, 130).config;
   const spec::TpShare share = PartitionModel(config, 1).shares[0];
   const uint64_t norms = 2 * 70 * 4;
-  EXPECT_EQ(LayerWeightBytes(config, share, DType::kF32),
+  EXPECT_EQ(LayerWeightBytes(config, share, WeightFormat::kF32),
             4u * (64 * 70 /* qkv */ + 128 * 32 /* output */ + 256 * 70 /* gate_up */ +
                   128 * 100 /* down */) +
                 norms);
-  EXPECT_EQ(LayerWeightBytes(config, share, DType::kBF16),
+  EXPECT_EQ(LayerWeightBytes(config, share, WeightFormat::kBF16),
             2u * (64 * 96 + 128 * 32 + 256 * 96 + 128 * 128) + norms);
 }
 
 TEST(MemoryModelTest, BiasesAndNormsAreF32) {
   spec::ModelConfig config = testing::Llama(1, 70, 4, 2, 8, 100, 130).config;
   const spec::TpShare share = PartitionModel(config, 2).shares[1];  // 2 query heads, 1 kv head
-  const uint64_t plain = LayerWeightBytes(config, share, DType::kBF16);
+  const uint64_t plain = LayerWeightBytes(config, share, WeightFormat::kBF16);
   config.qkv_bias = true;
-  EXPECT_EQ(LayerWeightBytes(config, share, DType::kBF16) - plain, 4u * (16 + 8 + 8));
+  EXPECT_EQ(LayerWeightBytes(config, share, WeightFormat::kBF16) - plain, 4u * (16 + 8 + 8));
   config.qkv_bias = false;
   config.attention_output_bias = true;  // whole on every rank
-  EXPECT_EQ(LayerWeightBytes(config, share, DType::kBF16) - plain, 4u * 70);
+  EXPECT_EQ(LayerWeightBytes(config, share, WeightFormat::kBF16) - plain, 4u * 70);
   config.attention_output_bias = false;
   config.mlp_bias = true;
-  EXPECT_EQ(LayerWeightBytes(config, share, DType::kBF16) - plain, 4u * (2 * 50 + 70));
+  EXPECT_EQ(LayerWeightBytes(config, share, WeightFormat::kBF16) - plain, 4u * (2 * 50 + 70));
   config.mlp_bias = false;
   config.qk_norm = true;
-  EXPECT_EQ(LayerWeightBytes(config, share, DType::kBF16) - plain, 4u * 2 * 8);
+  EXPECT_EQ(LayerWeightBytes(config, share, WeightFormat::kBF16) - plain, 4u * 2 * 8);
 }
 
 TEST(MemoryModelTest, ATiedTableIsHeldOnceByARankThatIsBothEnds) {
   spec::ModelConfig config = testing::Llama(2, 64, 4, 4, 16, 128, 1000).config;
   RankPart part = WholeModel(config);
-  const uint64_t table = VocabTableBytes(config, part.share, DType::kBF16);
+  const uint64_t table = VocabTableBytes(config, part.share, WeightFormat::kBF16);
   EXPECT_EQ(table, 1024u * 64 * 2);
-  const uint64_t untied = WeightBytes(config, part, DType::kBF16);
+  const uint64_t untied = WeightBytes(config, part, WeightFormat::kBF16);
   config.tied_embedding = true;
-  EXPECT_EQ(WeightBytes(config, part, DType::kBF16), untied - table);
+  EXPECT_EQ(WeightBytes(config, part, WeightFormat::kBF16), untied - table);
   // On two stages each end holds it.
   part.layers = {0, 1};
   part.last_stage = false;
-  const uint64_t first = WeightBytes(config, part, DType::kBF16);
+  const uint64_t first = WeightBytes(config, part, WeightFormat::kBF16);
   part.layers = {1, 2};
   part.first_stage = false;
   part.last_stage = true;
-  EXPECT_EQ(first + WeightBytes(config, part, DType::kBF16), untied);
+  EXPECT_EQ(first + WeightBytes(config, part, WeightFormat::kBF16), untied);
 }
 
 TEST(MemoryModelTest, PositionsAndProjectionsLieOnTheEnds) {
   spec::ModelConfig config = testing::Llama(1, 64, 4, 4, 16, 128, 1000).config;
   RankPart part = WholeModel(config);
   part.last_stage = false;
-  const uint64_t plain = WeightBytes(config, part, DType::kBF16);
+  const uint64_t plain = WeightBytes(config, part, WeightFormat::kBF16);
   config.learned_position_rows = 66;
-  EXPECT_EQ(WeightBytes(config, part, DType::kBF16) - plain, 66u * 64 * 4);
+  EXPECT_EQ(WeightBytes(config, part, WeightFormat::kBF16) - plain, 66u * 64 * 4);
   config.embedding_size = 32;  // a narrower table, and project_in
-  EXPECT_EQ(WeightBytes(config, part, DType::kBF16) + 1024u * 32 * 2,
+  EXPECT_EQ(WeightBytes(config, part, WeightFormat::kBF16) + 1024u * 32 * 2,
             plain + 66u * 64 * 4 + 64u * 32 * 2);
 }
 

@@ -13,6 +13,7 @@ namespace {
 RunShape ShapeOf(const spec::ModelConfig& config, const PlanRequest& request, int pp) {
   RunShape shape;
   shape.compute_dtype = request.compute_dtype;
+  shape.quantisation = request.quantisation;
   shape.batch_size = request.batch_size;
   shape.micro_batch_size = request.micro_batch_size;
   if (shape.micro_batch_size == 0) shape.micro_batch_size = (request.batch_size + pp - 1) / pp;

@@ -50,6 +50,7 @@ void CheckRequest(const spec::ModelConfig& config, const PlanRequest& request) {
   }
   AUTODIST_CHECK(request.compute_dtype == core::DType::kF32 ||
                  request.compute_dtype == core::DType::kBF16);
+  AUTODIST_CHECK(!request.quantisation || core::IsQuantised(*request.quantisation));
   CheckRange("the batch size", request.batch_size, 1, kMaxBatch);
   CheckRange("--micro-batch-size", request.micro_batch_size, 0, kMaxBatch);
   if (request.max_model_len < 0 || request.max_model_len > config.context_length)
@@ -117,8 +118,11 @@ spec::RankPlan PlanRank(const spec::ModelConfig& config,
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (!Holds(config, part, tensors[i].id)) continue;
     const spec::TensorShard shard = ShardOf(config, tensors[i], static_cast<int>(i), part.share);
-    plan.bytes.read += static_cast<uint64_t>(shard.rows.size() * shard.cols.size()) *
-                       core::SizeOf(tensors[i].stored);
+    const int64_t cols = outline.shape.quantisation
+                             ? spec::WholeGroups(shard.cols, tensors[i].cols).size()
+                             : shard.cols.size();
+    plan.bytes.read +=
+        static_cast<uint64_t>(shard.rows.size() * cols) * core::SizeOf(tensors[i].stored);
     plan.shards.push_back(shard);
   }
   return plan;
@@ -139,6 +143,7 @@ spec::ParallelPlan MakePlan(const spec::ModelConfig& config,
   spec::ParallelPlan plan;
   plan.mesh = outline.mesh;
   plan.compute_dtype = outline.shape.compute_dtype;
+  plan.quantisation = outline.shape.quantisation;
   plan.vocab_size = config.vocab_size;
   plan.padded_vocab_size = outline.partition.padded_vocab_size;
   plan.batch_size = outline.shape.batch_size;

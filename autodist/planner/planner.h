@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "autodist/core/dtype.h"
+#include "autodist/core/weight_format.h"
 #include "autodist/spec/cluster.h"
 #include "autodist/spec/model_config.h"
 #include "autodist/spec/model_tensor.h"
@@ -35,6 +36,8 @@ struct PlanRequest {
   std::vector<int64_t> stage_layers = {};
 
   core::DType compute_dtype = core::DType::kF32;  // f32 or bf16
+  std::optional<core::WeightFormat> quantisation =
+      {};                        // int8 or int4; else weights are as computed
   int64_t batch_size = 1;        // sequences in flight; each holds a KV cache of max_model_len
   int64_t micro_batch_size = 0;  // sequences per micro-batch; 0: ceil(batch_size / pp)
   int64_t max_model_len = 0;     // positions per sequence; 0: the model's context length

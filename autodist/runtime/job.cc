@@ -67,7 +67,7 @@ Job::Job(const comm::LaunchInfo& launch, const JobOptions& options) : options_(o
     core::SetLogRank(rank.index);  // the pool's threads inherit it
     rank.pool = std::make_unique<device::ThreadPool>(options_.threads_per_rank);
     rank.log = std::make_unique<device::OpLog>(options.record_ops == OpRecording::kEvents);
-    rank.stream = std::make_unique<device::Stream>(*rank.pool, isa);
+    rank.stream = std::make_unique<device::Stream>(*rank.pool, isa, options.deterministic);
     if (options.record_ops != OpRecording::kCommunication) rank.stream->set_log(rank.log.get());
   }
   core::SetLogRank(alone ? -1 : launch.rank);

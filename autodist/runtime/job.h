@@ -53,7 +53,8 @@ class RankError : public core::Error {
 
 struct JobOptions {
   int world_size = 1;
-  int threads_per_rank = 0;  // 0: usable cores / ranks of this host, at least 1
+  int threads_per_rank = 0;    // 0: usable cores / ranks of this host, at least 1
+  bool deterministic = false;  // of the ranks' streams
   comm::CommOptions comm;
   OpRecording record_ops = OpRecording::kCommunication;
 };

@@ -38,6 +38,13 @@ core::DType ComputeDType(const std::string& word, const spec::ModelConfig& confi
   throw BadInput("--dtype is {}, must be auto, float32, bfloat16 or float16", word);
 }
 
+std::optional<core::WeightFormat> Quantisation(const std::string& word) {
+  if (word == "auto") return std::nullopt;
+  if (word == "int8") return core::WeightFormat::kInt8;
+  if (word == "int4") return core::WeightFormat::kInt4;
+  throw BadInput("--weights is {}, must be auto, int8 or int4", word);
+}
+
 void CheckDevice(const RunOptions& options) {
   if (options.device == "cuda")
     throw BadInput(
@@ -54,6 +61,7 @@ planner::PlanRequest RequestOf(const RunOptions& options, const spec::ModelConfi
           .ranks = options.ranks,
           .stage_layers = options.stage_layers,
           .compute_dtype = ComputeDType(options.dtype, config),
+          .quantisation = Quantisation(options.weights),
           .batch_size = options.batch_size,
           .micro_batch_size = options.micro_batch_size,
           .max_model_len = options.max_model_len};
@@ -137,6 +145,7 @@ LoadedModel::LoadedModel(const RunOptions& options) {
          {"the mesh", fmt::format("tp {} x pp {}", planned_.plan.mesh.tp, planned_.plan.mesh.pp)},
          {"the number of layers per stage (--stage-layers)", StageText(planned_.plan)},
          {"--dtype", std::string(core::NameOf(planned_.plan.compute_dtype))},
+         {"--weights", std::string(core::NameOf(planned_.plan.weight_format()))},
          {"--batch-size", fmt::format("{}", planned_.plan.batch_size)},
          {"--micro-batch-size", fmt::format("{}", planned_.plan.micro_batch_size)},
          {"what is recorded (--trace)", fmt::format("{}", static_cast<int>(options.record_ops))},
@@ -162,6 +171,7 @@ void LoadedModel::StartJob(const comm::LaunchInfo& launch, int world_size,
   job_ = std::make_unique<Job>(
       launch, JobOptions{.world_size = world_size,
                          .threads_per_rank = options.threads,
+                         .deterministic = options.deterministic,
                          .comm = {.collective_timeout_s = options.collective_timeout_s},
                          .record_ops = options.record_ops});
 }
@@ -197,7 +207,9 @@ checkpoint::ShardKey LoadedModel::CacheKey() const {
   return {.fingerprint = checkpoint::ComputeFingerprint(planned_.directory, planned_.catalog).local,
           .plan = spec::PlacementText(planned_.plan),
           .dtype = std::string(core::NameOf(planned_.plan.compute_dtype)),
-          .quantisation = "none",
+          .quantisation = planned_.plan.quantisation
+                              ? std::string(core::NameOf(*planned_.plan.quantisation))
+                              : "none",
           .isa = std::string(device::NameOf(device::DetectIsa())),
           .library = fmt::format("{} packing {}", core::kVersion, kernels::PackedLayout::kVersion),
           .world = planned_.plan.mesh.world(),

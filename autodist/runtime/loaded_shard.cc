@@ -11,17 +11,18 @@ void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
               const checkpoint::WeightReader& reader, const BlobLayout& blob, void* out) {
   for (const BlobMember& member : blob.members) {
     const spec::ModelTensor& tensor = plan.tensors[static_cast<size_t>(member.tensor)];
-    reader.Read(tensor, member.rows, member.cols,
-                [&](int64_t first_row, core::ConstTensorView block) {
-                  const int64_t row = member.first_row + first_row;
-                  if (blob.packed) {
-                    kernels::PackRows(stream, block, blob.matrix, row, 0, out);
-                  } else {
-                    kernels::Convert(stream, block,
-                                     core::TensorView(static_cast<float*>(out) + row * blob.cols,
-                                                      block.rows(), block.cols()));
-                  }
-                });
+    const spec::Range cols =
+        blob.matrix.quantised() ? spec::WholeGroups(member.cols, tensor.cols) : member.cols;
+    reader.Read(tensor, member.rows, cols, [&](int64_t first_row, core::ConstTensorView block) {
+      const int64_t row = member.first_row + first_row;
+      if (blob.packed) {
+        kernels::PackRows(stream, block, blob.matrix, row, 0, out);
+      } else {
+        kernels::Convert(stream, block,
+                         core::TensorView(static_cast<float*>(out) + row * blob.cols, block.rows(),
+                                          block.cols()));
+      }
+    });
   }
 }
 

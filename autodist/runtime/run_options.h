@@ -26,6 +26,9 @@ struct RunOptions {
   // auto, float32, bfloat16 or float16; auto: bfloat16 for bfloat16 checkpoints, else float32.
   // float16 is computed in float32.
   std::string dtype = "auto";
+  // auto, int8 or int4; auto: as dtype. Matrices, embedding and head are quantised when they are
+  // loaded, activations and the KV cache are not (kernels/quantise.h).
+  std::string weights = "auto";
 
   // Parameters that affect the split.
 
@@ -54,8 +57,10 @@ struct RunOptions {
   int threads = 0;
   // Record work as graphs and replay it: needs a GPU. Unset: the device's default.
   std::optional<bool> capture_graph = {};
-  // The result does not depend on what else is in the batch. On the CPU that is always so: every
-  // product is one chain of additions per element, whatever the other rows are.
+  // The result does not depend on what else is in the batch. On the CPU that is so for float32 and
+  // bfloat16 weights: every product is one chain of additions per element, whatever the other rows
+  // are. Products with quantised weights take the way of few rows for any number: prompts are
+  // slower.
   bool deterministic = false;
 
   // Shard cache: packed weights of earlier runs, mapped instead of read.

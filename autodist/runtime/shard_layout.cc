@@ -34,7 +34,8 @@ std::string BlobStem(Slot slot, int layer) {
 
 std::string BlobLayout::Describe() const {
   if (packed)
-    return fmt::format("{} [{}, {}] packed", core::NameOf(matrix.dtype), matrix.n, matrix.k);
+    return fmt::format("{} [{}, {}]{} packed", core::NameOf(matrix.format), matrix.n, matrix.k,
+                       matrix.lead > 0 ? fmt::format(" from {}", matrix.lead) : "");
   return fmt::format("float32 [{}, {}]", rows, cols);
 }
 
@@ -67,7 +68,9 @@ std::vector<BlobLayout> LayoutShard(const spec::ParallelPlan& plan, int rank) {
     AUTODIST_CHECK_EQ(blob.cols, shard.cols.size());
     blob.members.push_back({shard.tensor, shard.rows, shard.cols, blob.rows});
     blob.rows += shard.rows.size();
-    if (blob.packed) blob.matrix = kernels::PackedLayout(plan.compute_dtype, blob.rows, blob.cols);
+    if (!blob.packed) continue;
+    const int64_t lead = plan.quantisation ? shard.cols.first % core::kGroupInputs : 0;
+    blob.matrix = kernels::PackedLayout(plan.weight_format(), blob.rows, blob.cols, lead);
   }
   return blobs;
 }

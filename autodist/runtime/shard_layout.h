@@ -34,7 +34,7 @@ struct BlobLayout {
   size_t bytes() const {
     return packed ? matrix.bytes() : static_cast<size_t>(rows * cols) * sizeof(float);
   }
-  // The form in words, stored in the cache's manifest: "bf16 [768, 256] packed".
+  // The form in words, stored in the cache's manifest: "bfloat16 [768, 256] packed".
   std::string Describe() const;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 namespace autodist::spec {
@@ -29,6 +30,12 @@ core::Json ToJson(const RankPlan& rank) {
 
 }  // namespace
 
+Range WholeGroups(Range cols, int64_t tensor_cols) {
+  constexpr int64_t kGroup = core::kGroupInputs;
+  return {cols.first / kGroup * kGroup,
+          std::min(tensor_cols, (cols.last + kGroup - 1) / kGroup * kGroup)};
+}
+
 std::string PlacementText(const ParallelPlan& plan) {
   std::string text = fmt::format("tp {} pp {} dp {}\n", plan.mesh.tp, plan.mesh.pp, plan.mesh.dp);
   for (const RankPlan& rank : plan.ranks) {
@@ -50,6 +57,7 @@ core::Json ToJson(const ParallelPlan& plan) {
           {"pipeline_parallel_size", plan.mesh.pp},
           {"data_parallel_size", plan.mesh.dp},
           {"dtype", core::NameOf(plan.compute_dtype)},
+          {"weights", core::NameOf(plan.weight_format())},
           {"vocab_size", plan.vocab_size},
           {"padded_vocab_size", plan.padded_vocab_size},
           {"batch_size", plan.batch_size},

@@ -6,11 +6,13 @@
 #define AUTODIST_SPEC_PARALLEL_PLAN_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "autodist/core/dtype.h"
 #include "autodist/core/json.h"
+#include "autodist/core/weight_format.h"
 #include "autodist/spec/model_tensor.h"
 
 namespace autodist::spec {
@@ -78,6 +80,8 @@ struct ParallelPlan {
   Mesh mesh;
   core::DType compute_dtype =
       core::DType::kF32;  // f32 or bf16: packed weights, KV cache and inputs of products
+  // int8 or int4: of the packed weights instead.
+  std::optional<core::WeightFormat> quantisation = {};
   int64_t vocab_size = 0;
   int64_t padded_vocab_size = 0;
   int64_t batch_size = 1;        // sequences in flight
@@ -90,7 +94,14 @@ struct ParallelPlan {
   std::vector<std::string> reasons;  // why this mesh; the runner-up (set by --ranks and by plan)
 
   const RankPlan& rank(int index) const { return ranks[static_cast<size_t>(index)]; }
+  core::WeightFormat weight_format() const {
+    return quantisation.value_or(core::FormatOf(compute_dtype));
+  }
 };
+
+// The inputs of the groups that hold `cols`, of a tensor with `tensor_cols` inputs: what is read,
+// and decides the scales, when it is quantised.
+Range WholeGroups(Range cols, int64_t tensor_cols);
 
 // What lies on which rank, as text: equal texts mean equal shards. The key of the shard cache.
 std::string PlacementText(const ParallelPlan& plan);

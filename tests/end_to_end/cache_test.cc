@@ -119,6 +119,22 @@ TEST_F(CacheTest, Row69TheLockOfADeadJobIsTakenOver) {
   EXPECT_LT(outcome.seconds, 20);
 }
 
+// Quantised weights come out of the cache as they went in, and never in place of others.
+TEST_F(CacheTest, EveryFormOfTheWeightsHasItsOwnEntry) {
+  size_t entries = 0;
+  for (const char* weights : {"auto", "int8", "int4"}) {
+    for (const char* tp : {"1", "3"}) {
+      const Arguments flags = {"--weights", weights, "--tp", tp};
+      const core::Json expected = Ids(Run(Merged(Uncached(), flags)));
+      EXPECT_EQ(Ids(Run(Generate(flags))), expected);
+      const std::vector<fs::path> written = Files(".bin");
+      EXPECT_EQ(written.size(), entries += static_cast<size_t>(tp[0] - '0'));
+      EXPECT_EQ(Ids(Run(Generate(flags))), expected);
+      EXPECT_EQ(Files(".bin"), written);
+    }
+  }
+}
+
 TEST_F(CacheTest, Row62EveryPlanHasItsOwnEntry) {
   const core::Json expected = Expected();
   for (int round = 0; round < 2; ++round) {

@@ -112,7 +112,7 @@ TEST_F(RequestTest, Row35SamplingFlags) {
            {"--collective-timeout", "nan"},
            {"--rank-memory", "-8G"},
            {"--tensor-parallel-size", "2147483648"},
-           {"--weights", "int4"},
+           {"--weights", "int5"},
            {"--dtype", "float8"}}) {
     EXPECT_TRUE(Refused(Generate({"--prompt", "ab", flag + "=" + value}), 2, {flag}))
         << flag << " " << value;

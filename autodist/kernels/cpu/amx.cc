@@ -38,6 +38,7 @@ const KernelTable& AmxTable() {
     table.linear_tiled = LinearTiledRows;
     table.linear_tiled_gated = LinearTiledGated;
     table.attention_bf16 = AttentionTiles;
+    table.few_rows = 8;
     return table;
   }();
   return kTable;

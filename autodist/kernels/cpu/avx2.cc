@@ -8,6 +8,7 @@
 
 #include "autodist/kernels/cpu/kernel_table.h"
 #include "autodist/kernels/matmul.h"
+#include "autodist/kernels/quantise.h"
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c")
@@ -21,6 +22,9 @@ namespace {
 #include "autodist/kernels/cpu/gemm-inl.h"
 #include "autodist/kernels/cpu/attention_state-inl.h"
 #include "autodist/kernels/cpu/attention-inl.h"
+#include "autodist/kernels/cpu/quant_avx2-inl.h"
+#include "autodist/kernels/cpu/quant-inl.h"
+#include "autodist/kernels/cpu/quantise-inl.h"
 // clang-format on
 }  // namespace
 }  // namespace autodist::kernels::cpu
@@ -41,6 +45,10 @@ const KernelTable& Avx2Table() {
       .sum_exp = SumExpOfRow,
       .linear_f32 = LinearRows<float, RowOperand<float>>,
       .linear_bf16 = LinearRows<core::BFloat16, WidenedPairOperand>,
+      .few_rows = 16,
+      .linear_quantised = LinearQuantised,
+      .dequantise = DequantiseBlock,
+      .quantise = QuantiseGroup,
       .attention_f32 = AttentionRows<RowOperand<float>>,
       .attention_bf16 = AttentionRows<WidenedPairOperand>,
       .merge_attention = MergeAttention};

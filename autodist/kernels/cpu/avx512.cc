@@ -7,6 +7,7 @@
 
 #include "autodist/kernels/cpu/kernel_table.h"
 #include "autodist/kernels/matmul.h"
+#include "autodist/kernels/quantise.h"
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,f16c")
@@ -20,6 +21,9 @@ namespace {
 #include "autodist/kernels/cpu/gemm-inl.h"
 #include "autodist/kernels/cpu/attention_state-inl.h"
 #include "autodist/kernels/cpu/attention-inl.h"
+#include "autodist/kernels/cpu/quant_avx512-inl.h"
+#include "autodist/kernels/cpu/quant-inl.h"
+#include "autodist/kernels/cpu/quantise-inl.h"
 // clang-format on
 }  // namespace
 }  // namespace autodist::kernels::cpu
@@ -40,6 +44,10 @@ const KernelTable& Avx512Table() {
       .sum_exp = SumExpOfRow,
       .linear_f32 = LinearRows<float, RowOperand<float>>,
       .linear_bf16 = LinearRows<core::BFloat16, WidenedPairOperand>,
+      .few_rows = 32,
+      .linear_quantised = LinearQuantised,
+      .dequantise = DequantiseBlock,
+      .quantise = QuantiseGroup,
       .attention_f32 = AttentionRows<RowOperand<float>>,
       .attention_bf16 = AttentionRows<WidenedPairOperand>,
       .merge_attention = MergeAttention};

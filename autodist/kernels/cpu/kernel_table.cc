@@ -17,6 +17,11 @@ size_t TiledLinearScratchBytes(const TiledRows& shape, int64_t rows, int64_t out
   return static_cast<size_t>((outputs + 31) / 32 * ((rows + 31) / 32)) * kPart;
 }
 
+// The sums of the rows, and x in f32.
+size_t QuantisedScratchBytes(int64_t padded_k) {
+  return static_cast<size_t>(kQuantisedRows * (PackedLayout::kBlock + padded_k)) * sizeof(float);
+}
+
 // Enough for either kernel. Tiles: scores of 32 rows, 256 keys and a gap each; two states; the
 // queries; 256 keys and values, padded; where their steps lie. Vectors: 64 scores of each row, two
 // states, the queries.

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "autodist/core/dtype.h"
+#include "autodist/core/weight_format.h"
 #include "autodist/device/topology.h"
 #include "autodist/kernels/activation.h"
 
@@ -89,6 +90,14 @@ struct TiledGatedTask {
   int64_t y_stride;   // elements
 };
 
+// One thread's share of Linear() against a quantised weight, multiplied as it is.
+struct QuantisedTask {
+  LinearTask linear;
+  core::WeightFormat format;
+  int64_t lead;
+  core::DType x_dtype;
+};
+
 // Attention adds up the keys of this many positions at a time, from multiples of it on, and merges
 // the sums in order: a row's bits do not depend on whether its segments are one task or many.
 inline constexpr int64_t kAttentionSegment = 1024;
@@ -154,6 +163,17 @@ struct KernelTable {
   void (*linear_tiled)(const TiledLinearTask& task, void* scratch) = nullptr;
   void (*linear_tiled_gated)(const TiledGatedTask& task, void* scratch) = nullptr;
 
+  // The most rows that are worth linear_quantised(): with more, weights are dequantised first.
+  int64_t few_rows;
+  // Codes times x as it is. `scratch` holds QuantisedScratchBytes().
+  void (*linear_quantised)(const QuantisedTask& task, void* scratch);
+  // Blocks' codes to their weights: `groups` times 64 outputs x 32 inputs, from one f32 or bf16
+  // packed block to the next.
+  void (*dequantise)(core::WeightFormat format, const void* block, int64_t groups, core::DType to,
+                     void* panel);
+  // x [32 inputs][64 outputs] to a group row.
+  void (*quantise)(core::WeightFormat format, const float* x, void* group);
+
   // By the dtype of the pages. `scratch` holds AttentionScratchBytes().
   void (*attention_f32)(const AttentionTask& task, void* scratch);
   void (*attention_bf16)(const AttentionTask& task, void* scratch);
@@ -167,6 +187,9 @@ inline constexpr int64_t kRowChunk = 96;
 inline constexpr int64_t kSlab = 256;
 size_t LinearScratchBytes();
 size_t TiledLinearScratchBytes(const TiledRows& shape, int64_t rows, int64_t outputs);
+// Rows of x that linear_quantised() keeps at hand.
+inline constexpr int64_t kQuantisedRows = 32;
+size_t QuantisedScratchBytes(int64_t padded_k);
 
 // rows = q heads * tokens of a task.
 size_t AttentionScratchBytes(int64_t rows, int64_t head_dim);

@@ -1,0 +1,244 @@
+// Linear() on quantised weights, and their dequantisation. Included after gemm-inl.h and a
+// quant_*-inl.h, in its target region. The memory form is described in quantise.h.
+
+constexpr int kQuarterOutputs = 16;
+constexpr int kLineBytes = 64;
+
+// The line that holds the codes of an output.
+inline const uint8_t* CodeLine(const uint8_t* group, int line, int output) {
+  constexpr int kQuarters = PackedLayout::kBlock / kQuarterOutputs;
+  return group + kScaleBytes + (line * kQuarters + output / kQuarterOutputs) * kLineBytes;
+}
+
+// Codes are asked for twice, as memory is faster when the second-level cache, which keeps more
+// requests in flight, asks first: kFarAhead for that one, 1 KiB ahead for the first. A macro, as
+// g++ takes a function that only prefetches for one without effects.
+constexpr int64_t kFarAhead = 16384;
+#define AUTODIST_PREFETCH_CODES(line)             \
+  do {                                            \
+    __builtin_prefetch((line) + kFarAhead, 0, 2); \
+    __builtin_prefetch((line) + 1024);            \
+  } while (false)
+
+template <int kValue>
+struct IntConstant {
+  static constexpr int value = kValue;
+};
+// body(IntConstant<0>) ... body(IntConstant<kCount - 1>)
+template <int kCount, int kFirst = 0, typename Body>
+inline void Unrolled(const Body& body) {
+  if constexpr (kFirst < kCount) {
+    body(IntConstant<kFirst>{});
+    Unrolled<kCount, kFirst + 1>(body);
+  }
+}
+
+// Codes of one vector of outputs, line by line: the levels of a line's inputs.
+struct Int8Codes {
+  using Line = const int8_t*;
+  static constexpr core::WeightFormat kFormat = core::WeightFormat::kInt8;
+  static constexpr int kLineInputs = 4;
+  static Line LoadLine(const uint8_t* line, int first_output) {
+    return reinterpret_cast<const int8_t*>(line) + first_output;
+  }
+  template <int kInput>
+  static Vec LevelOf(Line line) {
+    return LoadInt8(line + kInput * kQuarterOutputs);
+  }
+};
+
+struct Int4Codes {
+  using Line = Int4Line;
+  static constexpr core::WeightFormat kFormat = core::WeightFormat::kInt4;
+  static constexpr int kLineInputs = 8;
+  static Line LoadLine(const uint8_t* line, int first_output) {
+    return Line(line + first_output * 4);
+  }
+  template <int kInput>
+  static Vec LevelOf(const Line& line) {
+    return line.Level<kInput>();
+  }
+};
+
+inline Vec LoadScales(const uint8_t* group, int vector) {
+  return Load(reinterpret_cast<const core::Float16*>(group) + vector * kLanes);
+}
+
+// sums[R, V vectors from `vector` on] += scale * (a[R, 32] * codes of the group). Each output has
+// two chains within a group, so that additions overlap; they do not depend on R and V.
+template <typename Codes, int R, int V>
+inline void MultiplyGroup(const float* a, int64_t a_stride, const uint8_t* group, int vector,
+                          float* sums) {
+  constexpr int kLines = core::kGroupInputs / Codes::kLineInputs;
+  Vec chains[R][V][2];
+  for (int r = 0; r < R; ++r) {
+    for (int v = 0; v < V; ++v) chains[r][v][0] = chains[r][v][1] = Zero();
+  }
+  for (int line = 0; line < kLines; ++line) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      const int output = (vector + v) * kLanes;
+      if (output % kQuarterOutputs == 0) AUTODIST_PREFETCH_CODES(CodeLine(group, line, output));
+    }
+    const auto load = [&](int v) {
+      const int output = (vector + v) * kLanes;
+      return Codes::LoadLine(CodeLine(group, line, output), output % kQuarterOutputs);
+    };
+    typename Codes::Line lines[4] = {load(0), load(V > 1 ? 1 : 0), load(V > 2 ? 2 : 0),
+                                     load(V > 2 ? 3 : 0)};
+    Unrolled<Codes::kLineInputs>([&](auto input) {
+      Vec levels[V];
+      Unrolled<V>(
+          [&](auto v) { levels[v.value] = Codes::template LevelOf<input.value>(lines[v.value]); });
+      Unrolled<R>([&](auto r) {
+        const Vec x = Broadcast(a[r.value * a_stride + line * Codes::kLineInputs + input.value]);
+        Unrolled<V>([&](auto v) {
+          Vec& chain = chains[r.value][v.value][input.value % 2];
+          chain = Fma(x, levels[v.value], chain);
+        });
+      });
+    });
+  }
+  Unrolled<V>([&](auto v) {
+    const Vec scale = LoadScales(group, vector + v.value);
+    Unrolled<R>([&](auto r) {
+      float* const sum = sums + r.value * PackedLayout::kBlock + (vector + v.value) * kLanes;
+      const Vec codes = chains[r.value][v.value][0] + chains[r.value][v.value][1];
+      Store(Fma(scale, codes, Load(sum)), sum);
+    });
+  });
+}
+
+constexpr int kMostQuantisedRows = kVectorRegisters / 4;  // that share one reading of the codes
+
+// Vectors of outputs that are worked on at once: as many as leave registers for chains, levels and
+// a.
+template <int R>
+constexpr int VectorsAtOnce() {
+  constexpr int kFree = kVectorRegisters - 4;
+  return R * 2 * 4 + 4 <= kFree ? 4 : R * 2 * 2 + 2 <= kFree ? 2 : 1;
+}
+
+// sums[R, 64] = a[R, groups * 32] * codes of one block.
+template <typename Codes, int R>
+inline void MultiplyGroups(const float* a, int64_t a_stride, const uint8_t* block, int64_t groups,
+                           float* sums) {
+  constexpr int kVectors = PackedLayout::kBlock / kLanes;
+  constexpr int kAtOnce = VectorsAtOnce<R>();
+  __builtin_memset(sums, 0, R * PackedLayout::kBlock * sizeof(float));
+  for (int64_t group = 0; group < groups; ++group) {
+    AUTODIST_PREFETCH_CODES(block);
+    AUTODIST_PREFETCH_CODES(block + 64);
+    for (int vector = 0; vector < kVectors; vector += kAtOnce) {
+      MultiplyGroup<Codes, R, kAtOnce>(a, a_stride, block, vector, sums);
+    }
+    a += core::kGroupInputs;
+    block += GroupBytes(Codes::kFormat);
+  }
+}
+
+template <typename Codes, int R = kMostQuantisedRows>
+inline void MultiplyGroupsOf(int64_t rows, const float* a, int64_t a_stride, const uint8_t* block,
+                             int64_t groups, float* sums) {
+  if (rows == R) return MultiplyGroups<Codes, R>(a, a_stride, block, groups, sums);
+  if constexpr (R > 1) MultiplyGroupsOf<Codes, R - 1>(rows, a, a_stride, block, groups, sums);
+}
+
+// Rows of x in f32: `lead` zeros, the inputs, zeros up to a whole group.
+inline void SpreadInputs(const QuantisedTask& task, int64_t first_row, int64_t rows,
+                         int64_t a_stride, float* a) {
+  const LinearTask& linear = task.linear;
+  const size_t element = core::SizeOf(task.x_dtype);
+  for (int64_t row = 0; row < rows; ++row, a += a_stride) {
+    const auto* const x = static_cast<const uint8_t*>(linear.x) +
+                          static_cast<size_t>((first_row + row) * linear.x_stride) * element;
+    const int64_t tail = a_stride - task.lead - linear.k;
+    __builtin_memset(a, 0, static_cast<size_t>(task.lead) * sizeof(float));
+    ConvertRow(task.x_dtype, x, core::DType::kF32, a + task.lead, linear.k);
+    __builtin_memset(a + task.lead + linear.k, 0, static_cast<size_t>(tail) * sizeof(float));
+  }
+}
+
+// The share of one thread.
+template <typename Codes>
+void LinearCodes(const QuantisedTask& task, void* scratch) {
+  constexpr int64_t kBlock = PackedLayout::kBlock;
+  const LinearTask& linear = task.linear;
+  const int64_t groups = (task.lead + linear.k + core::kGroupInputs - 1) / core::kGroupInputs;
+  const int64_t a_stride = groups * core::kGroupInputs;
+  auto* const sums = static_cast<float*>(scratch);
+  float* const a = sums + kQuantisedRows * kBlock;
+  // The loop does not ask for its first codes; they come while x is converted.
+  const auto* const weight = static_cast<const uint8_t*>(linear.weight);
+  for (int64_t line = 0; line < kFarAhead; line += kLineBytes)
+    __builtin_prefetch(weight + line, 0, 2);
+  for (int64_t first_row = 0; first_row < linear.rows; first_row += kQuantisedRows) {
+    const int64_t rows =
+        linear.rows - first_row < kQuantisedRows ? linear.rows - first_row : kQuantisedRows;
+    SpreadInputs(task, first_row, rows, a_stride, a);
+    for (int64_t output = 0; output < linear.outputs; output += kBlock) {
+      const uint8_t* const block = static_cast<const uint8_t*>(linear.weight) +
+                                   static_cast<size_t>(output / kBlock) * linear.block_bytes;
+      for (int64_t row = 0; row < rows; row += kMostQuantisedRows) {
+        MultiplyGroupsOf<Codes>(rows - row < kMostQuantisedRows ? rows - row : kMostQuantisedRows,
+                                a + row * a_stride, a_stride, block, groups, sums + row * kBlock);
+      }
+      FinishBlock(linear, first_row, rows, output, sums);
+    }
+  }
+}
+
+inline void LinearQuantised(const QuantisedTask& task, void* scratch) {
+  (task.format == core::WeightFormat::kInt8 ? LinearCodes<Int8Codes>
+                                            : LinearCodes<Int4Codes>)(task, scratch);
+}
+
+// One vector of outputs of a group, two inputs at a time, to `panel`, which begins at the group's
+// first input: f32 [32][64], or bf16 [16][64][2].
+template <typename Codes, typename To>
+inline void DequantiseVector(const uint8_t* group, int vector, To* panel) {
+  constexpr int64_t kBlock = PackedLayout::kBlock;
+  constexpr int kLines = core::kGroupInputs / Codes::kLineInputs;
+  const int output = vector * kLanes;
+  const Vec scale = LoadScales(group, vector);
+  for (int line = 0; line < kLines; ++line) {
+    const auto codes = Codes::LoadLine(CodeLine(group, line, output), output % kQuarterOutputs);
+    Unrolled<Codes::kLineInputs / 2>([&](auto pair) {
+      const Vec even = scale * Codes::template LevelOf<2 * pair.value>(codes);
+      const Vec odd = scale * Codes::template LevelOf<2 * pair.value + 1>(codes);
+      To* const to = panel + (line * Codes::kLineInputs + 2 * pair.value) * kBlock;
+      if constexpr (sizeof(To) == sizeof(float)) {
+        Store(even, to + output);
+        Store(odd, to + kBlock + output);
+      } else {
+        StorePairs(RoundToPairs(even, odd), to + 2 * output);
+      }
+    });
+  }
+}
+
+template <typename Codes, typename To>
+inline void DequantiseGroups(const uint8_t* block, int64_t groups, void* panel) {
+  auto* to = static_cast<To*>(panel);
+  for (int64_t group = 0; group < groups; ++group) {
+    for (int vector = 0; vector < PackedLayout::kBlock / kLanes; ++vector)
+      DequantiseVector<Codes, To>(block, vector, to);
+    to += core::kGroupInputs * PackedLayout::kBlock;
+    block += GroupBytes(Codes::kFormat);
+  }
+}
+
+inline void DequantiseBlock(core::WeightFormat format, const void* block, int64_t groups,
+                            core::DType to, void* panel) {
+  const auto* const bytes = static_cast<const uint8_t*>(block);
+  const bool f32 = to == core::DType::kF32;
+  if (format == core::WeightFormat::kInt8) {
+    (f32 ? DequantiseGroups<Int8Codes, float>
+         : DequantiseGroups<Int8Codes, core::BFloat16>)(bytes, groups, panel);
+  } else {
+    (f32 ? DequantiseGroups<Int4Codes, float>
+         : DequantiseGroups<Int4Codes, core::BFloat16>)(bytes, groups, panel);
+  }
+}
+
+#undef AUTODIST_PREFETCH_CODES
