@@ -57,11 +57,14 @@ void Embed(device::Stream& stream, std::span<const int32_t> ids_T, int64_t first
     if (layout.quantised()) {
       DequantiseRow(table_VD, index, y);
     } else if (layout.format == core::WeightFormat::kF32) {
-      const auto* const packed = static_cast<const float*>(table_VD.data);
-      for (int64_t k = 0; k < layout.k; ++k) y[k] = packed[layout.Index(index, k)];
+      const auto* const first = static_cast<const float*>(table_VD.data) + layout.Index(index, 0);
+      for (int64_t k = 0; k < layout.k; ++k) y[k] = first[k * PackedLayout::kBlock];
     } else {
-      const auto* const packed = static_cast<const core::BFloat16*>(table_VD.data);
-      for (int64_t k = 0; k < layout.k; ++k) y[k] = core::ToFloat(packed[layout.Index(index, k)]);
+      // Pairs of inputs, a block's width apart.
+      const auto* const first =
+          static_cast<const core::BFloat16*>(table_VD.data) + layout.Index(index, 0);
+      for (int64_t k = 0; k < layout.k; ++k)
+        y[k] = core::ToFloat(first[k / 2 * (2 * PackedLayout::kBlock) + k % 2]);
     }
   });
 }

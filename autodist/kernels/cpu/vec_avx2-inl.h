@@ -74,6 +74,7 @@ inline Vec ScaleByPower(Vec a, Vec k) {
   // An exponent of -127 is the bits of 0.
   return _mm256_mul_ps(a, PowerOfTwo(Max(_mm256_set1_ps(-127.0f), _mm256_floor_ps(k))));
 }
+inline Vec Reciprocal(Vec a) { return Broadcast(1.0f) / a; }
 inline Mask Less(Vec a, Vec b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
 inline Mask And(Mask a, Mask b) { return _mm256_and_ps(a, b); }
 inline Vec Select(Mask mask, Vec yes, Vec no) { return _mm256_blendv_ps(no, yes, mask); }
