@@ -19,7 +19,7 @@ packages=(
   libxxhash-dev zlib1g-dev libonig-dev libutf8proc-dev
   libopenmpi-dev openmpi-bin                         # ranks on several hosts
   libgtest-dev libgmock-dev                          # the tests
-  python3 shellcheck                                 # checks of the tree and of its scripts
+  python3 shellcheck valgrind                        # checks of the tree, of its scripts, and of the instruction counts
   gdb                                                # scripts/debug
 )
 

@@ -16,6 +16,7 @@
 #include "autodist/cli/prompts.h"
 #include "autodist/cli/run_flags.h"
 #include "autodist/cli/summary.h"
+#include "autodist/cli/trace_flag.h"
 #include "autodist/core/error.h"
 #include "autodist/core/file.h"
 #include "autodist/core/json.h"
@@ -90,6 +91,7 @@ class GenerateCommand final : public Command {
 
   RunFlags run_;
   PromptFlags prompt_flags_;
+  TraceFlag trace_;
   GenerateRequest request_;
   CLI::Option* max_output_ = nullptr;
   bool stream_flag_ = false;
@@ -135,6 +137,7 @@ void GenerateCommand::AddFlags(CLI::App& app) {
       ->group("Output");
   AddSwitch(app, "--no-stream", no_stream_flag_, "Print each prompt when it is done")
       ->group("Output");
+  trace_.Add(app);
   run_.Add(app);
 }
 
@@ -196,6 +199,7 @@ void GenerateCommand::Prepare() {
     throw BadInput("--stream needs a single prompt, {} are given", prompts_.ids.size());
   stream_ = !run_.json() && !no_stream_flag_ && prompts_.ids.size() == 1;
   run_.PrepareOutputDir();
+  trace_.Prepare(run_, options_);
 }
 
 int GenerateCommand::Run() {
@@ -227,11 +231,13 @@ int GenerateCommand::Run() {
   } catch (const runtime::RankError& error) {
     progress_.reset();
     if (speaks) Save(runner, timing);
+    trace_.WriteAfterError(runner);
     if (InterruptGuard::signal() == 0) throw;
     if (error.report()) core::Log("autodist: {}", error.what());
     return 128 + InterruptGuard::signal();
   }
   progress_.reset();
+  trace_.Write(runner);
   if (!speaks) return 0;
   if (run_.json()) {
     Print(core::DumpJson(ResultJson(runner, timing), 2) + "\n");

@@ -14,6 +14,7 @@
 #include "autodist/cli/prompts.h"
 #include "autodist/cli/run_flags.h"
 #include "autodist/cli/summary.h"
+#include "autodist/cli/trace_flag.h"
 #include "autodist/core/error.h"
 #include "autodist/core/json.h"
 #include "autodist/infer/model_runner.h"
@@ -30,6 +31,7 @@ class LogitsCommand final : public Command {
     app.add_option("--output", output_, "float32 [tokens, vocabulary]")
         ->type_name("FILE.npy")
         ->group("Output");
+    trace_.Add(app);
     run_.Add(app);
   }
   bool runs_on_ranks() const override { return true; }
@@ -39,7 +41,9 @@ class LogitsCommand final : public Command {
  private:
   RunFlags run_;
   PromptFlags prompt_;
+  TraceFlag trace_;
   std::string output_;
+  std::filesystem::path path_;
 
   ModelRunnerOptions options_;
   std::vector<int32_t> ids_;
@@ -47,11 +51,7 @@ class LogitsCommand final : public Command {
 
 void LogitsCommand::Prepare() {
   if (output_.empty()) throw core::BadInput("--output FILE.npy is needed");
-  const std::filesystem::path output = output_;
-  if (!run_.output_dir().empty() &&
-      (output.is_absolute() || output.lexically_normal().native().starts_with("..")))
-    throw core::BadInput("--output is {}, must be a name under --output-dir {}", output_,
-                         run_.output_dir());
+  path_ = run_.OutputFile(output_, "--output");
   options_ = run_.Options();
   const std::filesystem::path model_dir =
       checkpoint::ResolveModelDirectory(options_.model_name_or_path);
@@ -66,10 +66,10 @@ void LogitsCommand::Prepare() {
     throw core::BadInput("the prompt has {} tokens, the context holds {}", length, context);
   if (options_.max_model_len == 0) options_.max_model_len = length;
   run_.PrepareOutputDir();
+  trace_.Prepare(run_, options_);
 }
 
 int LogitsCommand::Run() {
-  const std::filesystem::path path = std::filesystem::path(run_.output_dir()) / output_;
   const auto rows = static_cast<int64_t>(ids_.size());
   ProgressLine progress(!options_.quiet);
   options_.on_load_progress = LoadProgress(progress);
@@ -77,18 +77,19 @@ int LogitsCommand::Run() {
   progress.Clear();
   LogRemarks(runner, options_.ranks > 0);
   std::optional<NpyWriter> writer;
-  if (runner.holds_rank0()) writer.emplace(path, rows, runner.plan().vocab_size);
+  if (runner.holds_rank0()) writer.emplace(path_, rows, runner.plan().vocab_size);
   runner.Logits(ids_, [&](int64_t, core::ConstTensorView block) { writer->Append(block); });
+  trace_.Write(runner);
   if (!writer) return 0;
   writer->Commit();
   if (run_.json()) {
-    const core::Json document = {{"output", path.string()},
+    const core::Json document = {{"output", path_.string()},
                                  {"prompt_token_ids", ids_},
                                  {"shape", {rows, runner.plan().vocab_size}},
                                  {"plan", spec::ToJson(runner.plan())}};
     Print(core::DumpJson(document, 2) + "\n");
   } else {
-    PrintLine("{}: float32 [{}, {}]", path.string(), rows, runner.plan().vocab_size);
+    PrintLine("{}: float32 [{}, {}]", path_.string(), rows, runner.plan().vocab_size);
   }
   return 0;
 }

@@ -20,6 +20,7 @@
 #include "autodist/cli/prompts.h"
 #include "autodist/cli/run_flags.h"
 #include "autodist/cli/summary.h"
+#include "autodist/cli/trace_flag.h"
 #include "autodist/core/error.h"
 #include "autodist/core/file.h"
 #include "autodist/core/json.h"
@@ -46,6 +47,7 @@ class VerifyCommand final : public Command {
 
   RunFlags run_;
   PromptFlags prompt_;
+  TraceFlag trace_;
   int64_t output_length_ = 16;
 
   ModelRunnerOptions options_;
@@ -78,6 +80,7 @@ void VerifyCommand::AddFlags(CLI::App& app) {
   AddInteger<int64_t>(app, "--output-length", output_length_,
                       "Greedy tokens to compare; their logits are compared too", 1)
       ->group("Input");
+  trace_.Add(app);
   run_.Add(app);
 }
 
@@ -101,6 +104,7 @@ void VerifyCommand::Prepare() {
                          output_length_, length, context);
   if (options_.max_model_len == 0) options_.max_model_len = length + output_length_;
   run_.PrepareOutputDir();
+  trace_.Prepare(run_, options_);
 }
 
 // A run that fails because no token can be chosen: names the weights that are the reason, if they
@@ -129,6 +133,7 @@ measure::VerifiedRun VerifyCommand::RunOneRank(const std::string& dtype,
   options.threads = 0;
   options.use_cache = false;
   options.on_load_progress = {};
+  options.record_ops = runtime::OpRecording::kCommunication;  // a trace is of the mesh
   ModelRunner runner(options);
   return measure::RunToVerify(runner, ids_, output_length_, &output);
 }
@@ -144,6 +149,7 @@ int VerifyCommand::Run() {
     LogRemarks(runner, options_.ranks > 0);
     plan = runner.plan();
     mesh = measure::RunToVerify(runner, ids_, output_length_, nullptr);
+    trace_.Write(runner);
     if (!runner.holds_rank0()) return 0;
   } catch (const runtime::RankError& error) {
     if (error.report() && error.kind() == core::ErrorKind::kRuntime) ExplainByWeights(error, plan);

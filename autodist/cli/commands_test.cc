@@ -58,10 +58,10 @@ TEST(CommandsTest, TheFlagsOfEveryCommand) {
       {"generate",
        Merged(run,
               "prompt prompt-file chat token-ids min-output-length max-output-length temperature "
-              "top-k top-p min-p repetition-penalty seed stop ignore-eos stream no-stream")},
-      {"logits", Merged(run, "prompt token-ids output")},
-      {"verify", Merged(run, "prompt token-ids output-length")},
-      {"bench", Merged(run, "prompt-length output-length repeats seed")},
+              "top-k top-p min-p repetition-penalty seed stop ignore-eos stream no-stream trace")},
+      {"logits", Merged(run, "prompt token-ids output trace")},
+      {"verify", Merged(run, "prompt token-ids output-length trace")},
+      {"bench", Merged(run, "prompt-length output-length repeats seed sweep grid trace")},
       {"tokenize", "chat config decode file help json model no-special-tokens text"},
       {"inspect", "config help json model"},
       {"cache", "cache-dir config help json match"},
@@ -161,6 +161,7 @@ TEST(RefusalTest, FlagsThatExcludeEachOther) {
   EXPECT_THAT(Refusal("tokenize", {"--text", "a", "--decode", "1"}), HasSubstr("exactly one of"));
   EXPECT_THAT(Refusal("tokenize", {}), HasSubstr("exactly one of"));
   EXPECT_THAT(Refusal("tokenize", {"--chat", "a.json"}), HasSubstr("reads no chat templates"));
+  EXPECT_THAT(Refusal("bench", {"--grid", "tp=1,2"}), HasSubstr("--grid belongs to --sweep"));
   EXPECT_THAT(Refusal("cache", {"remove"}), HasSubstr("ls, verify or clean, not \"remove\""));
   EXPECT_THAT(Refusal("cache", {"ls", "--match", "x"}), HasSubstr("clean"));
 }

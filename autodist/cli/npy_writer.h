@@ -5,28 +5,22 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "autodist/core/file.h"
 #include "autodist/core/tensor_view.h"
 
 namespace autodist::cli {
 
-// Writes beside `path` and renames at the end: a file of that name is always whole. Throws
-// core::Error when the file cannot be created or written.
+// A file of that name is always whole (core::AtomicFile). Throws core::Error when it cannot be
+// created or written.
 class NpyWriter {
  public:
   NpyWriter(const std::filesystem::path& path, int64_t rows, int64_t cols);
-  ~NpyWriter();  // without Commit() nothing is left
-  NpyWriter(const NpyWriter&) = delete;
-  NpyWriter& operator=(const NpyWriter&) = delete;
 
   void Append(core::ConstTensorView rows);  // f32, the next rows
   void Commit();                            // REQUIRES that all rows were appended
 
  private:
-  void Write(const void* data, size_t bytes);
-
-  std::filesystem::path path_;
-  std::filesystem::path temporary_;
-  int descriptor_ = -1;
+  core::AtomicFile file_;
   int64_t rows_left_;
   int64_t cols_;
 };

@@ -199,4 +199,12 @@ void RunFlags::PrepareOutputDir() const {
     throw BadInput("--output-dir {}: is not writable", output_dir_);
 }
 
+std::filesystem::path RunFlags::OutputFile(const std::string& name, std::string_view flag) const {
+  const std::filesystem::path file = name;
+  if (!output_dir_.empty() &&
+      (file.is_absolute() || file.lexically_normal().native().starts_with("..")))
+    throw BadInput("{} is {}, must be a name under --output-dir {}", flag, name, output_dir_);
+  return std::filesystem::path(output_dir_) / file;
+}
+
 }  // namespace autodist::cli

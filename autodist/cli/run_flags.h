@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "autodist/infer/model_runner.h"
@@ -35,6 +37,10 @@ class RunFlags {
   ModelRunnerOptions Options() const;
   // Creates --output-dir. Throws core::Error when it cannot be written.
   void PrepareOutputDir() const;
+
+  // Where the file of a flag goes: under --output-dir when that is given. Throws core::Error when
+  // `name` leads out of it.
+  std::filesystem::path OutputFile(const std::string& name, std::string_view flag) const;
 
   const std::string& output_dir() const { return output_dir_; }
   bool json() const { return json_; }

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "autodist/core/error.h"
@@ -76,28 +77,43 @@ std::filesystem::path ReplaceableFile(const std::filesystem::path& path) {
   return target;
 }
 
-void WriteFileAtomically(const std::filesystem::path& name, std::string_view content) {
-  const std::filesystem::path path = ReplaceableFile(name);
-  const std::string temporary = fmt::format("{}.tmp.{}", path.string(), ::getpid());
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0)
-    throw BadInput("{}: cannot be created: {}", path.string(), std::strerror(errno));
-  int error = 0;
-  while (!content.empty() && error == 0) {
-    const ssize_t wrote = ::write(descriptor, content.data(), content.size());
-    if (wrote >= 0) {
-      content.remove_prefix(static_cast<size_t>(wrote));
-    } else if (errno != EINTR) {
-      error = errno;
-    }
+AtomicFile::AtomicFile(const std::filesystem::path& path)
+    : path_(ReplaceableFile(path)),
+      temporary_(fmt::format("{}.tmp.{}", path_.string(), ::getpid())) {
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor_ < 0)
+    throw BadInput("{}: cannot be created: {}", path_.string(), std::strerror(errno));
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::Write(std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t wrote = ::write(descriptor_, content.data(), content.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0)
+      throw RuntimeFailure("{}: cannot be written: {}", path_.string(), std::strerror(errno));
+    content.remove_prefix(static_cast<size_t>(wrote));
   }
-  if (error == 0 && ::fsync(descriptor) != 0) error = errno;
-  if (::close(descriptor) != 0 && error == 0) error = errno;
-  if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
-  if (error != 0) {
-    ::unlink(temporary.c_str());
-    throw RuntimeFailure("{}: cannot be written: {}", path.string(), std::strerror(error));
-  }
+}
+
+void AtomicFile::Commit() {
+  int error = ::fsync(descriptor_) != 0 ? errno : 0;
+  if (::close(std::exchange(descriptor_, -1)) != 0 && error == 0) error = errno;
+  if (error == 0 && ::rename(temporary_.c_str(), path_.c_str()) != 0) error = errno;
+  if (error == 0) return;
+  ::unlink(temporary_.c_str());
+  throw RuntimeFailure("{}: cannot be written: {}", path_.string(), std::strerror(error));
+}
+
+void WriteFileAtomically(const std::filesystem::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.Write(content);
+  file.Commit();
 }
 
 }  // namespace autodist::core

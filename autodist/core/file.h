@@ -19,6 +19,27 @@ std::string ReadFile(const std::filesystem::path& path, uint64_t max_bytes);
 // to. Throws core::Error (bad input) when something other than a regular file is there.
 std::filesystem::path ReplaceableFile(const std::filesystem::path& path);
 
+// A new file that appears whole or not at all: written under a temporary name beside `path`. One
+// thread.
+class AtomicFile {
+ public:
+  // Throws core::Error (bad input): the directory is missing or not writable, or something other
+  // than a regular file is there.
+  explicit AtomicFile(const std::filesystem::path& path);
+  ~AtomicFile();  // without Commit() nothing is left
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  // Both throw core::Error (runtime): a full disk.
+  void Write(std::string_view content);
+  void Commit();  // fsyncs, and renames over `path`: readers see the old file or the new one
+
+ private:
+  std::filesystem::path path_;
+  std::string temporary_;
+  int descriptor_ = -1;
+};
+
 // Writes `content` to a temporary name beside `path`, fsyncs, and renames over `path`: readers see
 // the old file or the whole new one. Throws core::Error (runtime; bad input when the directory is
 // missing or not writable).

@@ -83,6 +83,7 @@ void OpLog::EnterPhase(OpPhase phase) {
 
 void OpLog::ClearTotals() {
   totals_ = {};
+  phase_ = OpPhase::kOther;
   phase_start_ns_ = NowNs();
 }
 

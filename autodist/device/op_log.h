@@ -90,7 +90,7 @@ class OpLog {
 
   // The time from now on, and the scopes that end from now on, belong to `phase`.
   void EnterPhase(OpPhase phase);
-  void ClearTotals();  // events stay
+  void ClearTotals();  // and enters kOther; events stay
   const OpTotals& totals() const { return totals_; }
 
   const std::vector<OpEvent>& events() const { return events_; }  // in the order of their ends

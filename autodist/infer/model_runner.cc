@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "autodist/core/error.h"
+#include "autodist/infer/op_trace.h"
 #include "autodist/infer/rank_runner.h"
 #include "autodist/runtime/loaded_model.h"
 
@@ -25,9 +26,19 @@ class ModelRunner::Impl {
   // What ends a sequence: the ids of the model's files, and the tokenizer's eos and pad tokens.
   std::vector<int32_t> EosIds(const text::Tokenizer* tokenizer) const;
 
+  // body(i) on the thread of the i-th local rank.
+  void RunOnRanks(const std::function<void(size_t)>& body);
+
   runtime::LoadedModel model;
   std::vector<std::unique_ptr<infer::RankRunner>> runners;  // of the job's local ranks
+  bool ended = false;  // by an error: the ranks do not communicate any more
 };
+
+void ModelRunner::Impl::RunOnRanks(const std::function<void(size_t)>& body) {
+  ended = true;
+  model.job().Run(body);
+  ended = false;
+}
 
 ModelRunner::Impl::Impl(const ModelRunnerOptions& options)
     : model(options), runners(model.job().ranks().size()) {
@@ -112,7 +123,7 @@ GenerateResult ModelRunner::Generate(const GenerateRequest& request) {
   }
   impl_->AgreeOn(request);
   GenerateResult result;
-  impl_->model.job().Run([&](size_t i) {
+  impl_->RunOnRanks([&](size_t i) {
     GenerateResult of_rank = impl_->runners[i]->Generate(request, rules);
     if (i == 0) result = std::move(of_rank);
   });
@@ -127,7 +138,23 @@ void ModelRunner::Logits(
   impl_->CheckPrompts(request);
   if (sink == nullptr) throw BadInput("logits are asked for without a receiver");
   impl_->AgreeOn(request);
-  impl_->model.job().Run([&](size_t i) { impl_->runners[i]->Logits(input_ids, sink); });
+  impl_->RunOnRanks([&](size_t i) { impl_->runners[i]->Logits(input_ids, sink); });
+}
+
+void ModelRunner::WriteTrace(const std::filesystem::path& path) {
+  runtime::Job& job = impl_->model.job();
+  std::vector<infer::RankEvents> events;
+  const bool all_here = static_cast<int>(job.ranks().size()) == job.world_size();
+  if (all_here || impl_->ended) {
+    for (const runtime::Rank& rank : job.ranks())
+      events.push_back(infer::LocalEvents(rank.index, *rank.log));
+  } else {
+    impl_->RunOnRanks([&](size_t i) {
+      const runtime::Rank& rank = job.ranks()[i];
+      events = infer::GatherEvents(*rank.world, *rank.log);
+    });
+  }
+  if (holds_rank0()) infer::WriteTrace(path, plan().mesh, events);
 }
 
 const spec::ModelConfig& ModelRunner::config() const { return impl_->model.config(); }

@@ -6,6 +6,7 @@
 #define AUTODIST_INFER_MODEL_RUNNER_H_
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -68,7 +69,7 @@ struct GenerateResult {
 // Ranks are threads of this process unless a launcher (torchrun's variables, mpirun) started
 // several processes; then each process is one rank and all must make the same calls.
 // Thread-compatible. Every call throws core::Error; after an error that ended a run only
-// destruction is allowed.
+// WriteTrace() and destruction are allowed.
 class ModelRunner {
  public:
   // Plans, checks that the plan fits, starts the ranks and loads each rank's weights.
@@ -86,6 +87,12 @@ class ModelRunner {
   // order, in the process of rank 0.
   void Logits(const std::vector<int32_t>& input_ids,
               const std::function<void(int64_t first_row, core::ConstTensorView rows)>& sink);
+
+  // What every rank did since it was started, as one trace (infer/op_trace.h). The process of rank
+  // 0 writes the file. REQUIRES ModelRunnerOptions::record_ops of kEvents. After an error that
+  // ended a run it is allowed in the process of rank 0, and writes what the ranks of this process
+  // did.
+  void WriteTrace(const std::filesystem::path& path);
 
   const spec::ModelConfig& config() const;
   const spec::ParallelPlan& plan() const;

@@ -232,6 +232,7 @@ void LoadedModel::Load(const RunOptions& options) {
   shards_.resize(job_->ranks().size());
   job_->Run([&](size_t i) {
     Rank& rank = job_->ranks()[i];
+    const device::OpScope group(rank.stream->log(), [] { return device::OpCost{.name = "load"}; });
     shards_[i] = LoadRank(rank, reader, key, options.rebuild_cache, on_blob);
     rank.world->Barrier(std::max(kLoadLimitS, options.collective_timeout_s));
   });

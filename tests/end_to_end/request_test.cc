@@ -203,5 +203,36 @@ TEST_F(RequestTest, AStdoutThatIsClosedOrFullEndsTheRun) {
   }
 }
 
+// Found before the ranks start, and nothing is left behind.
+TEST_F(RequestTest, TraceFilesThatCannotBeWritten) {
+  const auto refused = [&](const Arguments& flags, const std::vector<std::string>& words) {
+    EXPECT_TRUE(
+        Refused(Generate(Merged({"--prompt", "ab", "--max-output-length", "1"}, flags)), 2, words));
+  };
+  refused({"--trace", "/nowhere/trace.json"}, {"--trace /nowhere/trace.json", "cannot be created"});
+  refused({"--trace", directory_.string()}, {"--trace", "is not a regular file"});
+  refused({"--trace", ""}, {"--trace is empty"});
+  refused({"--trace", "../trace.json", "--output-dir", (scratch_ / "out")},
+          {"--trace is ../trace.json", "must be a name under --output-dir"});
+  refused({"--trace", "/tmp/trace.json", "--output-dir", (scratch_ / "out")},
+          {"must be a name under --output-dir"});
+}
+
+TEST_F(RequestTest, SweepsSkipWhatDoesNotFit) {
+  const std::string out = scratch_ / "sweep";
+  const std::string text = Output(
+      {"bench", directory_, "--no-cache", "--sweep", "--repeats", "1", "--output-length", "2",
+       "--grid", "prompt-length=3,9000;tp=1,3;batch-size=1", "--output-dir", out, "--json"});
+  const core::Json points = core::ParseJson(text, "stdout")["points"];
+  ASSERT_EQ(points.size(), 4u);
+  EXPECT_TRUE(points[0]["skipped"].is_null());
+  EXPECT_GT(points[0]["bench"]["decode_tokens_per_s"], 0);
+  EXPECT_EQ(points[1]["skipped"], "prompt and output exceed the context of 256");
+  EXPECT_TRUE(points[1]["bench"].is_null());
+  for (const char* const name : {"sweep.csv", "sweep.html", "sweep.json"})
+    EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(out) / name)) << name;
+  EXPECT_TRUE(Refused(Run({"bench", directory_, "--sweep"}), 2, {"--output-dir"}));
+}
+
 }  // namespace
 }  // namespace autodist::testing
