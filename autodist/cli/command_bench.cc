@@ -148,7 +148,7 @@ int BenchCommand::RunSweep() {
                                                                        .context_length = context_},
                                                                       save);
   Print(run_.json() ? core::DumpJson(measure::ToJson(results), 2) + "\n"
-                    : measure::ToTable(results).ToText());
+                    : measure::ToText(results));
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -57,11 +58,11 @@ const Plot kPlots[] = {
     {"Communication", kBatch, "sequences", "communication_fraction", "% of the time", 100},
 };
 
+// `results` were all run.
 report::Chart ChartOf(const std::vector<SweepResult>& results, const Plot& plot) {
   std::map<std::string, std::vector<report::ChartPoint>> lines;
   std::vector<std::string> order;
   for (const SweepResult& result : results) {
-    if (!result.skipped.empty()) continue;
     std::string name;
     for (const Dimension& dimension : kDimensions) {
       if (dimension.text == plot.x.text || ValuesOf(results, dimension) < 2) continue;
@@ -85,6 +86,65 @@ report::Chart ChartOf(const std::vector<SweepResult>& results, const Plot& plot)
     chart.series.push_back({name.empty() ? plot.y_label : name, std::move(points)});
   }
   return chart;
+}
+
+std::vector<SweepResult> ThoseRun(const std::vector<SweepResult>& results) {
+  std::vector<SweepResult> run;
+  std::copy_if(results.begin(), results.end(), std::back_inserter(run),
+               [](const SweepResult& result) { return result.skipped.empty(); });
+  return run;
+}
+
+// Fields of the bench document, and digits behind the point.
+constexpr std::pair<const char*, int> kFigures[] = {
+    {"prefill_tokens_per_s", 1}, {"prefill_fraction", 3}, {"decode_tokens_per_s", 2},
+    {"decode_fraction", 3},      {"first_token_s", 4},    {"communication_fraction", 3},
+    {"read_gb_per_s", 1},        {"gemm_gflop_per_s", 0}};
+
+std::vector<std::string> PointOf(const SweepResult& result) {
+  std::vector<std::string> cells;
+  for (const Dimension& dimension : kDimensions) cells.push_back(dimension.text(result.point));
+  return cells;
+}
+
+std::vector<std::string> PointHeader() {
+  std::vector<std::string> header;
+  for (const Dimension& dimension : kDimensions) header.emplace_back(dimension.name);
+  return header;
+}
+
+std::vector<std::string> FiguresHeader() {
+  std::vector<std::string> header = PointHeader();
+  for (const auto& [field, digits] : kFigures) header.emplace_back(field);
+  return header;
+}
+
+std::vector<std::string> FiguresOf(const SweepResult& result) {
+  std::vector<std::string> cells = PointOf(result);
+  for (const auto& [field, digits] : kFigures) {
+    const bool known = result.skipped.empty() && result.bench[field].is_number();
+    cells.push_back(known ? fmt::format("{:.{}f}", result.bench[field].get<double>(), digits) : "");
+  }
+  return cells;
+}
+
+report::Table FiguresTable(const std::vector<SweepResult>& results) {
+  report::Table table(FiguresHeader());
+  for (const SweepResult& result : ThoseRun(results)) table.Add(FiguresOf(result));
+  return table;
+}
+
+report::Table SkippedTable(const std::vector<SweepResult>& results) {
+  std::vector<std::string> header = PointHeader();
+  header.emplace_back("skipped");
+  report::Table table(header);
+  for (const SweepResult& result : results) {
+    if (result.skipped.empty()) continue;
+    std::vector<std::string> cells = PointOf(result);
+    cells.push_back(result.skipped);
+    table.Add(cells);
+  }
+  return table;
 }
 
 SweepResult RunPoint(const SweepPoint& point, const SweepOptions& options) {
@@ -146,28 +206,22 @@ std::vector<SweepResult> RunSweep(
 }
 
 report::Table ToTable(const std::vector<SweepResult>& results) {
-  // Fields of the bench document, and digits behind the point.
-  static constexpr std::pair<const char*, int> kFields[] = {
-      {"prefill_tokens_per_s", 1}, {"prefill_fraction", 3}, {"decode_tokens_per_s", 2},
-      {"decode_fraction", 3},      {"first_token_s", 4},    {"communication_fraction", 3},
-      {"read_gb_per_s", 1},        {"gemm_gflop_per_s", 0}};
-  std::vector<std::string> header;
-  for (const Dimension& dimension : kDimensions) header.emplace_back(dimension.name);
-  for (const auto& [field, digits] : kFields) header.emplace_back(field);
+  std::vector<std::string> header = FiguresHeader();
   header.emplace_back("skipped");
   report::Table table(header);
   for (const SweepResult& result : results) {
-    std::vector<std::string> cells;
-    for (const Dimension& dimension : kDimensions) cells.push_back(dimension.text(result.point));
-    for (const auto& [field, digits] : kFields) {
-      const bool known = result.skipped.empty() && result.bench[field].is_number();
-      cells.push_back(known ? fmt::format("{:.{}f}", result.bench[field].get<double>(), digits)
-                            : "");
-    }
+    std::vector<std::string> cells = FiguresOf(result);
     cells.push_back(result.skipped);
     table.Add(cells);
   }
   return table;
+}
+
+std::string ToText(const std::vector<SweepResult>& results) {
+  std::string text = FiguresTable(results).ToText();
+  const report::Table skipped = SkippedTable(results);
+  if (!skipped.rows().empty()) text += "\n" + skipped.ToText();
+  return text;
 }
 
 core::Json ToJson(const std::vector<SweepResult>& results) {
@@ -194,12 +248,18 @@ report::Page ToPage(const std::vector<SweepResult>& results, const std::string& 
       "Medians over the repeats. Limits are measured beside each repeat: the prefill is compared "
       "with the rate of its own matrix products alone, the decode with reading the weights and the "
       "KV cache once per step.");
+  const std::vector<SweepResult> run = ThoseRun(results);
   for (const Plot& plot : kPlots) {
     // A plot over a dimension with a single value says nothing that the table does not.
-    if (ValuesOf(results, plot.x) > 1) page.AddChart(ChartOf(results, plot));
+    if (ValuesOf(run, plot.x) > 1) page.AddChart(ChartOf(run, plot));
   }
-  page.AddHeading("All points");
-  page.AddTable(ToTable(results));
+  page.AddHeading("Figures");
+  page.AddTable(FiguresTable(results));
+  const report::Table skipped = SkippedTable(results);
+  if (!skipped.rows().empty()) {
+    page.AddHeading("Skipped");
+    page.AddTable(skipped);
+  }
   return page;
 }
 

@@ -57,7 +57,9 @@ std::vector<SweepResult> RunSweep(
     const SweepGrid& grid, const SweepOptions& options,
     const std::function<void(const std::vector<SweepResult>&)>& on_result);
 
+// A row per point; a skipped one has its reason and no figures.
 report::Table ToTable(const std::vector<SweepResult>& results);
+std::string ToText(const std::vector<SweepResult>& results);
 core::Json ToJson(const std::vector<SweepResult>& results);
 // `subject`: model and machine, in words.
 report::Page ToPage(const std::vector<SweepResult>& results, const std::string& subject);

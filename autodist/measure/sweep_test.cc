@@ -61,7 +61,7 @@ TEST(SweepTest, TheTableHasARowPerPoint) {
 TEST(SweepTest, PlotsAreOverWhatVaries) {
   const std::string html = ToPage(Results(), "a model").ToHtml();
   EXPECT_THAT(html, HasSubstr("Prefill, of the limit"));
-  EXPECT_THAT(html, HasSubstr("<title>tp 1: 50 at 4</title>"));
+  EXPECT_THAT(html, HasSubstr("<title>%: 50 at 4</title>"));
   EXPECT_THAT(html, Not(HasSubstr("<title>tp 3")));           // skipped
   EXPECT_THAT(html, Not(HasSubstr("Decode, of the limit")));  // over the batch size: one value
   EXPECT_THAT(html, HasSubstr("3 heads, 2 ranks"));
