@@ -31,6 +31,8 @@ CASES = {
     "float32 llama": ("tests/golden/data/llama_plain", []),
     "float32 gpt2": ("tests/golden/data/gpt2", []),
     "bfloat16 llama, 4 sequences": ("models/story-2m", ["--batch-size", "4"]),
+    "int8 llama": ("models/story-2m", ["--weights", "int8"]),
+    "int4 llama": ("models/story-2m", ["--weights", "int4"]),
 }
 
 
@@ -51,7 +53,7 @@ def instructions(program, model, flags, output_length, prompts):
 def step(program, source, name):
     model, flags = CASES[name]
     prompts = ["--token-ids", "1,5,9,20,31"]
-    if flags:
+    if "--batch-size" in flags:
         prompts = ["--prompt-file", str(source / "tests/instructions/prompts.txt")]
     counts = [instructions(program, source / model, flags, n, prompts) for n in (SHORT, LONG)]
     return (counts[1] - counts[0]) // (LONG - SHORT)
