@@ -67,7 +67,7 @@ void BenchCommand::AddFlags(CLI::App& app) {
             "--output-dir; combinations that do not fit are skipped")
       ->group("Bench");
   app.add_option("--grid", grid_text_,
-                 "Lists for prompt-length, output-length, batch-size, tp, pp, dtype, e.g. "
+                 "Lists for prompt-length, output-length, batch-size, tp, pp, dtype, weights, e.g. "
                  "prompt-length=128,512;tp=1,2 (default: a few of the first and third, and tp up "
                  "to the cores)")
       ->type_name("KEY=LIST;...")
@@ -114,7 +114,8 @@ void BenchCommand::PrepareSweep(int64_t context) {
                               .batch_sizes = {1, 8},
                               .tp = {1},
                               .pp = {options_.pipeline_parallel_size},
-                              .dtypes = {options_.dtype}};
+                              .dtypes = {options_.dtype},
+                              .weights = {options_.weights}};
   if (prompt_length_->count() == 0) defaults.prompt_lengths = {128, 512, 2048};
   if (options_.batch_size > 1) defaults.batch_sizes = {options_.batch_size};
   for (int tp = 2; tp <= device::UsableCores() && tp <= 8; tp *= 2) defaults.tp.push_back(tp);
@@ -137,9 +138,10 @@ int BenchCommand::RunSweep() {
                               core::DumpJson(measure::ToJson(results), 2) + "\n");
     const measure::SweepPoint& point = results.back().point;
     const std::string& skipped = results.back().skipped;
-    core::Log("{} of {}: tp {} x pp {}, {}, prompt {}, output {}, batch {}: {}", results.size(),
-              count, point.tp, point.pp, point.dtype, point.prompt_length, point.output_length,
-              point.batch_size, skipped.empty() ? "done" : "skipped: " + skipped);
+    core::Log("{} of {}: tp {} x pp {}, {}, weights {}, prompt {}, output {}, batch {}: {}",
+              results.size(), count, point.tp, point.pp, point.dtype, point.weights,
+              point.prompt_length, point.output_length, point.batch_size,
+              skipped.empty() ? "done" : "skipped: " + skipped);
   };
   const std::vector<measure::SweepResult> results = measure::RunSweep(grid_,
                                                                       {.runner = options_,

@@ -66,9 +66,13 @@ measure::SweepGrid ParseGrid(std::string_view text, measure::SweepGrid grid) {
       grid.pp = Integers<int>(list, what, 1);
     } else if (key == "dtype") {
       grid.dtypes = Words(list, what);
+    } else if (key == "weights") {
+      grid.weights = Words(list, what);
     } else {
       throw BadInput(
-          "--grid has {}, must be prompt-length, output-length, batch-size, tp, pp or dtype", key);
+          "--grid has {}, must be prompt-length, output-length, batch-size, tp, pp, dtype or "
+          "weights",
+          key);
     }
   }
   return grid;

@@ -9,8 +9,8 @@
 namespace autodist::cli {
 
 // Lists behind keys that are named after their flags: prompt-length, output-length, batch-size, tp,
-// pp, dtype; those not given stay as in `grid`. Throws core::Error for an unknown key, a key given
-// twice, an empty list, or a value that its flag would not take.
+// pp, dtype, weights; those not given stay as in `grid`. Throws core::Error for an unknown key, a
+// key given twice, an empty list, or a value that its flag would not take.
 measure::SweepGrid ParseGrid(std::string_view text, measure::SweepGrid grid);
 
 }  // namespace autodist::cli

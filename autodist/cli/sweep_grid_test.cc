@@ -17,15 +17,17 @@ measure::SweepGrid Defaults() {
           .batch_sizes = {1},
           .tp = {1},
           .pp = {1},
-          .dtypes = {"auto"}};
+          .dtypes = {"auto"},
+          .weights = {"auto"}};
 }
 
 TEST(SweepGridTest, ListsReplaceTheDefaults) {
   const measure::SweepGrid grid =
-      ParseGrid("prompt-length=128,512;tp=1,2;dtype=float32,bfloat16", Defaults());
+      ParseGrid("prompt-length=128,512;tp=1,2;dtype=float32,bfloat16;weights=int8", Defaults());
   EXPECT_THAT(grid.prompt_lengths, ElementsAre(128, 512));
   EXPECT_THAT(grid.tp, ElementsAre(1, 2));
   EXPECT_THAT(grid.dtypes, ElementsAre("float32", "bfloat16"));
+  EXPECT_THAT(grid.weights, ElementsAre("int8"));
   EXPECT_THAT(grid.output_lengths, ElementsAre(32));
   EXPECT_THAT(grid.batch_sizes, ElementsAre(1));
 }

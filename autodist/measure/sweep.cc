@@ -27,6 +27,7 @@ const Dimension kDimensions[] = {
     {"tp", [](const SweepPoint& p) { return std::to_string(p.tp); }},
     {"pp", [](const SweepPoint& p) { return std::to_string(p.pp); }},
     {"dtype", [](const SweepPoint& p) { return p.dtype; }},
+    {"weights", [](const SweepPoint& p) { return p.weights; }},
     kPrompt,
     {"output", [](const SweepPoint& p) { return std::to_string(p.output_length); }},
     kBatch,
@@ -159,6 +160,7 @@ SweepResult RunPoint(const SweepPoint& point, const SweepOptions& options) {
   wanted.tensor_parallel_size = point.tp;
   wanted.pipeline_parallel_size = point.pp;
   wanted.dtype = point.dtype;
+  wanted.weights = point.weights;
   wanted.batch_size = point.batch_size;
   wanted.max_model_len = point.prompt_length + point.output_length;
   wanted.record_ops = runtime::OpRecording::kTotals;
@@ -180,17 +182,19 @@ SweepResult RunPoint(const SweepPoint& point, const SweepOptions& options) {
 std::vector<SweepPoint> SweepGrid::Points() const {
   std::vector<SweepPoint> points;
   for (const std::string& dtype : dtypes)
-    for (const int tp_size : tp)
-      for (const int pp_size : pp)
-        for (const int64_t batch : batch_sizes)
-          for (const int64_t output : output_lengths)
-            for (const int64_t prompt : prompt_lengths)
-              points.push_back({.prompt_length = prompt,
-                                .output_length = output,
-                                .batch_size = batch,
-                                .tp = tp_size,
-                                .pp = pp_size,
-                                .dtype = dtype});
+    for (const std::string& weight : weights)
+      for (const int tp_size : tp)
+        for (const int pp_size : pp)
+          for (const int64_t batch : batch_sizes)
+            for (const int64_t output : output_lengths)
+              for (const int64_t prompt : prompt_lengths)
+                points.push_back({.prompt_length = prompt,
+                                  .output_length = output,
+                                  .batch_size = batch,
+                                  .tp = tp_size,
+                                  .pp = pp_size,
+                                  .dtype = dtype,
+                                  .weights = weight});
   return points;
 }
 
@@ -232,6 +236,7 @@ core::Json ToJson(const std::vector<SweepResult>& results) {
         {{"tensor_parallel_size", point.tp},
          {"pipeline_parallel_size", point.pp},
          {"dtype", point.dtype},
+         {"weights", point.weights},
          {"prompt_length", point.prompt_length},
          {"output_length", point.output_length},
          {"batch_size", point.batch_size},

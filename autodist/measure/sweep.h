@@ -22,6 +22,7 @@ struct SweepPoint {
   int tp = 1;
   int pp = 1;
   std::string dtype = "auto";
+  std::string weights = "auto";
 };
 
 // Every combination of its values is a point. No list is empty.
@@ -32,6 +33,7 @@ struct SweepGrid {
   std::vector<int> tp;
   std::vector<int> pp;
   std::vector<std::string> dtypes;
+  std::vector<std::string> weights;
 
   // Meshes and dtypes outermost, prompt lengths innermost.
   std::vector<SweepPoint> Points() const;

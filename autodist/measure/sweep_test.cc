@@ -15,7 +15,8 @@ SweepGrid Grid() {
           .batch_sizes = {1},
           .tp = {1, 2},
           .pp = {1},
-          .dtypes = {"auto"}};
+          .dtypes = {"auto"},
+          .weights = {"auto"}};
 }
 
 TEST(SweepTest, EveryCombinationIsAPoint) {
@@ -50,12 +51,12 @@ std::vector<SweepResult> Results() {
 
 TEST(SweepTest, TheTableHasARowPerPoint) {
   EXPECT_EQ(ToTable(Results()).ToCsv(),
-            "tp,pp,dtype,prompt,output,batch,prefill_tokens_per_s,prefill_fraction,"
+            "tp,pp,dtype,weights,prompt,output,batch,prefill_tokens_per_s,prefill_fraction,"
             "decode_tokens_per_s,decode_fraction,first_token_s,communication_fraction,"
             "read_gb_per_s,gemm_gflop_per_s,skipped\n"
-            "1,1,auto,4,2,1,1000.2,0.500,20.50,0.750,0.1000,,30.0,2000,\n"
-            "1,1,auto,8,2,1,1000.2,0.500,20.50,0.750,0.1000,,30.0,2000,\n"
-            "3,1,auto,8,2,1,,,,,,,,,\"3 heads, 2 ranks\"\n");
+            "1,1,auto,auto,4,2,1,1000.2,0.500,20.50,0.750,0.1000,,30.0,2000,\n"
+            "1,1,auto,auto,8,2,1,1000.2,0.500,20.50,0.750,0.1000,,30.0,2000,\n"
+            "3,1,auto,auto,8,2,1,,,,,,,,,\"3 heads, 2 ranks\"\n");
 }
 
 TEST(SweepTest, PlotsAreOverWhatVaries) {
@@ -72,8 +73,8 @@ TEST(SweepTest, TheFieldsOfTheContract) {
   std::vector<std::string> names;
   for (const auto& [name, value] : json["points"][0].items()) names.push_back(name);
   EXPECT_THAT(names, ::testing::ElementsAre("tensor_parallel_size", "pipeline_parallel_size",
-                                            "dtype", "prompt_length", "output_length", "batch_size",
-                                            "skipped", "bench"));
+                                            "dtype", "weights", "prompt_length", "output_length",
+                                            "batch_size", "skipped", "bench"));
   EXPECT_TRUE(json["points"][0]["skipped"].is_null());
   EXPECT_TRUE(json["points"][2]["bench"].is_null());
 }
