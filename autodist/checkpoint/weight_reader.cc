@@ -16,7 +16,10 @@ namespace {
 using core::BadInput;
 using core::DType;
 
-constexpr int64_t kBlockBytes = int64_t{4} << 20;
+// A block stays in the second-level cache from the read to its packing.
+constexpr int64_t kBlockBytes = int64_t{1} << 20;
+// Announced to the kernel in larger steps, which a disk wants.
+constexpr int64_t kBlocksAhead = 4;
 // A transposed tensor is read in panels of outputs; shorter runs than this would cost more in calls
 // than in bytes.
 constexpr int64_t kMinPanelRunBytes = 1024;
@@ -122,14 +125,16 @@ void WeightReader::ReadRows(const Source& source, spec::Range rows, spec::Range 
   const int64_t row_bytes = cols.size() * source.element_bytes;
   const int64_t block_rows = std::clamp(kBlockBytes / row_bytes, int64_t{1}, rows.size());
   const device::Buffer block(static_cast<size_t>(block_rows * row_bytes));
-  const auto stored_rows = [&](int64_t first) {
+  const int64_t ahead_rows = block_rows * kBlocksAhead;
+  const auto stored_rows = [&](int64_t first, int64_t count) {
     return spec::Range{source.first_output + first,
-                       source.first_output + std::min(rows.last, first + block_rows)};
+                       source.first_output + std::min(rows.last, first + count)};
   };
-  Prefetch(source, stored_rows(rows.first), cols);
+  Prefetch(source, stored_rows(rows.first, ahead_rows), cols);
   for (int64_t first = rows.first; first < rows.last; first += block_rows) {
-    if (first + block_rows < rows.last) Prefetch(source, stored_rows(first + block_rows), cols);
-    const spec::Range part = stored_rows(first);
+    if ((first - rows.first) % ahead_rows == 0 && first + ahead_rows < rows.last)
+      Prefetch(source, stored_rows(first + ahead_rows, ahead_rows), cols);
+    const spec::Range part = stored_rows(first, block_rows);
     ReadRuns(source, part, cols, block.as<uint8_t>());
     sink(first - rows.first, {block.data(), source.dtype, part.size(), cols.size()});
   }

@@ -1,8 +1,8 @@
 // Reads rectangles of weights: only the bytes a rank needs, each once.
 //
 // Files are read with pread, never mapped: a file truncated meanwhile is an error that names it,
-// not a SIGBUS. Every cut is read exactly: whole rows in blocks of some MiB, a column cut as one
-// pread per stored row. The kernel is told about a block before it is read, so that a cold disk
+// not a SIGBUS. Every cut is read exactly: whole rows in blocks of about a MiB, a column cut as one
+// pread per stored row. The kernel is told about some MiB before they are read, so that a cold disk
 // sees large sequential reads in either case.
 #ifndef AUTODIST_CHECKPOINT_WEIGHT_READER_H_
 #define AUTODIST_CHECKPOINT_WEIGHT_READER_H_
@@ -22,7 +22,7 @@
 
 namespace autodist::checkpoint {
 
-// Thread-safe: several threads may read at once, each with its own block buffer of about 4 MiB (a
+// Thread-safe: several threads may read at once, each with its own block buffer of about 1 MiB (a
 // column panel of a transposed tensor needs at least 1 KiB for each of its inputs, twice). Files
 // are opened when first needed.
 class WeightReader {

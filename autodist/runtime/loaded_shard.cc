@@ -1,11 +1,40 @@
 #include "autodist/runtime/loaded_shard.h"
 
+#include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "autodist/core/check.h"
 #include "autodist/kernels/elementwise.h"
 
 namespace autodist::runtime {
+namespace {
+
+// What one thread reads and packs at a time: large enough for a disk, small enough that the threads
+// end together.
+constexpr int64_t kPartElements = int64_t{4} << 20;
+
+// Some rows of one member of a blob: a blob of its own, in the memory of the whole.
+struct Part {
+  BlobLayout blob;
+  void* out;
+};
+
+void AppendParts(const BlobLayout& blob, void* out, std::vector<Part>& parts) {
+  for (const BlobMember& member : blob.members) {
+    const int64_t part_rows =
+        std::max(int64_t{1}, kPartElements / std::max(int64_t{1}, member.cols.size()));
+    for (int64_t first = member.rows.first; first < member.rows.last; first += part_rows) {
+      BlobMember rows = member;
+      rows.rows = {first, std::min(member.rows.last, first + part_rows)};
+      rows.first_row = member.first_row + (first - member.rows.first);
+      Part& part = parts.emplace_back(blob, out);
+      part.blob.members = {rows};
+    }
+  }
+}
+
+}  // namespace
 
 void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
               const checkpoint::WeightReader& reader, const BlobLayout& blob, void* out) {
@@ -28,15 +57,26 @@ void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
 
 LoadedShard LoadedShard::Pack(device::Stream& stream, const spec::ParallelPlan& plan, int rank,
                               const checkpoint::WeightReader& reader,
-                              const std::function<void()>& on_blob) {
+                              const std::function<void()>& on_part) {
   LoadedShard shard;
+  std::vector<Part> parts;
   for (BlobLayout& layout : LayoutShard(plan, rank)) {
     device::Buffer& buffer = shard.buffers_.emplace_back(layout.bytes());
-    PackBlob(stream, plan, reader, layout, buffer.data());
+    AppendParts(layout, buffer.data(), parts);
     std::string name = layout.name;
     shard.blobs_.emplace(std::move(name), Blob{std::move(layout), buffer.data()});
-    on_blob();
   }
+  // Each thread reads a part and packs it while the others do the same with theirs: reading is half
+  // of the work, and copying out of the page cache is bound by one core's speed.
+  std::atomic<size_t> next = 0;
+  stream.pool().Run([&](int) {
+    device::ThreadPool alone(1);
+    device::Stream own(alone, stream.isa());
+    for (size_t i = next++; i < parts.size(); i = next++) {
+      PackBlob(own, plan, reader, parts[i].blob, parts[i].out);
+      on_part();
+    }
+  });
   return shard;
 }
 

@@ -29,10 +29,11 @@ void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
 class LoadedShard {
  public:
   LoadedShard() = default;
-  // Packs every blob into memory of its own, and calls `on_blob` after each.
+  // Packs every blob into memory of its own, on all threads of the stream, and calls `on_part`
+  // now and then, from any of them at once.
   static LoadedShard Pack(device::Stream& stream, const spec::ParallelPlan& plan, int rank,
                           const checkpoint::WeightReader& reader,
-                          const std::function<void()>& on_blob);
+                          const std::function<void()>& on_part);
   // Writes the blobs to the cache for later runs; a cache that fails has warned, and changes
   // nothing here.
   void Store(checkpoint::ShardWriter& writer) const;
