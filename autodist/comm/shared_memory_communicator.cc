@@ -69,15 +69,18 @@ SharedMemoryCommunicator::SharedMemoryCommunicator(std::shared_ptr<JobRank> job,
 
 Work SharedMemoryCommunicator::DoAllReduce(core::TensorView inout, ReduceOp op) {
   member_.Begin(MakeCall(CallKind::kAllReduce, inout, op));
-  if (inout.bytes() <=
-      (member_.job().memory->one_process() ? kOneRoundBytesOfThreads : kOneRoundBytes)) {
-    AllReduceOneRound(inout, op);
-  } else if (member_.job().memory->one_process()) {
+  if (Direct(inout.bytes())) {
     AllReduceDirect(inout, op);
+  } else if (inout.bytes() <= kOneRoundBytes) {
+    AllReduceOneRound(inout, op);
   } else {
     AllReduceInChunks(inout, op);
   }
   return Work();
+}
+
+bool SharedMemoryCommunicator::Direct(size_t bytes) const {
+  return member_.job().memory->one_process() && bytes > kOneRoundBytesOfThreads;
 }
 
 void SharedMemoryCommunicator::AllReduceOneRound(core::TensorView inout, ReduceOp op) {
@@ -155,6 +158,15 @@ Work SharedMemoryCommunicator::DoAllGather(core::ConstTensorView part, core::Ten
   member_.Begin(MakeCall(CallKind::kAllGather, part));
   const Bytes from(part);
   const Bytes to(whole);
+  if (Direct(part.bytes())) {
+    member_.Open(from.data, [&](std::byte* const* parts) {
+      for (int i = 0; i < size(); ++i) {
+        const int peer = (rank() + i) % size();
+        Copy(to.at(peer * part.elements()), parts[peer], part.bytes());
+      }
+    });
+    return Work();
+  }
   const int64_t chunk = ElementsPerChunk(kSlotBytes, part.dtype());
   Copy(to.at(rank() * part.elements()), part.data(), part.bytes());
   int64_t first = 0;
@@ -177,8 +189,17 @@ Work SharedMemoryCommunicator::DoReduceScatter(core::ConstTensorView whole, core
   const Bytes from(whole);
   const Bytes to(part);
   const int ranks = size();
-  const int64_t chunk = ElementsPerChunk(kSlotBytes / static_cast<size_t>(ranks), part.dtype());
   const void* sources[kMaxRanksPerHost];
+  if (Direct(part.bytes())) {
+    member_.Open(from.data, [&](std::byte* const* wholes) {
+      const size_t offset = from.length(rank() * part.elements());
+      for (int peer = 0; peer < ranks; ++peer) sources[peer] = wholes[peer] + offset;
+      ReduceInOrder(op, part.dtype(), {sources, static_cast<size_t>(ranks)}, part.elements(),
+                    to.data);
+    });
+    return Work();
+  }
+  const int64_t chunk = ElementsPerChunk(kSlotBytes / static_cast<size_t>(ranks), part.dtype());
   int64_t first = 0;
   do {
     const int64_t count = std::min(chunk, part.elements() - first);

@@ -44,6 +44,8 @@ class SharedMemoryCommunicator final : public Communicator {
   void AllReduceOneRound(core::TensorView inout, ReduceOp op);
   void AllReduceDirect(core::TensorView inout, ReduceOp op);
   void AllReduceInChunks(core::TensorView inout, ReduceOp op);
+  // Whether this is worth the two meetings that working on the tensors of peers takes.
+  bool Direct(size_t bytes) const;
 
   GroupMember member_;
   Mailbox mailbox_;

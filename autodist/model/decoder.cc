@@ -79,7 +79,6 @@ void Decoder::Embed(device::Stream& stream, const DecoderRows& rows, TensorView 
 void Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvView& kv,
                      TensorView x_TD) {
   const TensorView input = Scratch(kInput, compute_dtype_, x_TD.rows(), config_.hidden_size);
-  const TensorView output = Scratch(kOutput, DType::kF32, x_TD.rows(), config_.hidden_size);
   for (size_t layer = 0; layer < parts_.layers.size(); ++layer) {
     const DecoderLayer& weights = parts_.layers[layer];
     const device::OpScope group(stream.log(), [&] {
@@ -90,26 +89,22 @@ void Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvVi
     });
     if (config_.norm_before) {
       Norm(stream, weights.attention_norm, x_TD, input);
-      Attention(stream, layer, rows, kv, input, output);
-      kernels::Add(stream, output, x_TD);
+      Attention(stream, layer, rows, kv, input, x_TD);
       Norm(stream, weights.mlp_norm, x_TD, input);
-      FeedForward(stream, layer, input, output);
-      kernels::Add(stream, output, x_TD);
+      FeedForward(stream, layer, input, x_TD);
     } else {
       kernels::Convert(stream, x_TD, input);
-      Attention(stream, layer, rows, kv, input, output);
-      kernels::Add(stream, output, x_TD);
+      Attention(stream, layer, rows, kv, input, x_TD);
       Norm(stream, weights.attention_norm, x_TD, x_TD);
       kernels::Convert(stream, x_TD, input);
-      FeedForward(stream, layer, input, output);
-      kernels::Add(stream, output, x_TD);
+      FeedForward(stream, layer, input, x_TD);
       Norm(stream, weights.mlp_norm, x_TD, x_TD);
     }
   }
 }
 
 void Decoder::Attention(device::Stream& stream, size_t layer, const DecoderRows& rows,
-                        const KvView& kv, ConstTensorView input_TD, TensorView out_TD) {
+                        const KvView& kv, ConstTensorView input_TD, TensorView x_TD) {
   const DecoderLayer& weights = parts_.layers[layer];
   const int64_t head_dim = config_.head_dim;
   const int64_t q_cols = static_cast<int64_t>(share_.kv_head_of_q.size()) * head_dim;
@@ -140,11 +135,11 @@ void Decoder::Attention(device::Stream& stream, size_t layer, const DecoderRows&
        .sliding_window = config_.layer_window.empty() ? 0 : config_.layer_window[global],
        .kv_head_of_q = share_.kv_head_of_q},
       mixed);
-  weights.attention_output->Forward(stream, mixed, out_TD);
+  weights.attention_output->ForwardAdd(stream, mixed, x_TD);
 }
 
 void Decoder::FeedForward(device::Stream& stream, size_t layer, ConstTensorView input_TD,
-                          TensorView out_TD) {
+                          TensorView x_TD) {
   const DecoderLayer& weights = parts_.layers[layer];
   const int64_t rows = input_TD.rows();
   const TensorView gate_up =
@@ -157,7 +152,7 @@ void Decoder::FeedForward(device::Stream& stream, size_t layer, ConstTensorView 
     weights.gate_up->Forward(stream, input_TD, gate_up);
     kernels::Activate(stream, kind, gate_up, activated);
   }
-  weights.down->Forward(stream, activated, out_TD);
+  weights.down->ForwardAdd(stream, activated, x_TD);
 }
 
 void Decoder::Logits(device::Stream& stream, ConstTensorView x_TD, std::span<const int64_t> which_R,

@@ -99,9 +99,9 @@ class Decoder {
 
  private:
   void Attention(device::Stream& stream, size_t layer, const DecoderRows& rows, const KvView& kv,
-                 core::ConstTensorView input_TD, core::TensorView out_TD);
+                 core::ConstTensorView input_TD, core::TensorView x_TD);
   void FeedForward(device::Stream& stream, size_t layer, core::ConstTensorView input_TD,
-                   core::TensorView out_TD);
+                   core::TensorView x_TD);
   void Norm(device::Stream& stream, const NormWeights& norm, core::ConstTensorView x_TD,
             core::TensorView y_TD);
 

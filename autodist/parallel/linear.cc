@@ -8,6 +8,13 @@
 #include "autodist/kernels/elementwise.h"
 
 namespace autodist::parallel {
+namespace {
+
+// From here on the ranks share the rows of a sum: below, meeting twice costs more than adding all
+// rows on every rank.
+constexpr int64_t kRowsToShare = 16;
+
+}  // namespace
 
 void Linear::ForwardGated(device::Stream& stream, core::ConstTensorView x_TK,
                           kernels::ActivationKind kind, core::TensorView gate_up_TN,
@@ -20,6 +27,11 @@ void Linear::ForwardGated(device::Stream& stream, core::ConstTensorView x_TK,
 void LocalLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK,
                           core::TensorView y_TN) {
   kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias);
+}
+
+void LocalLinear::ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
+                             core::TensorView y_TN) {
+  kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias, /*accumulate=*/true);
 }
 
 ColumnParallelLinear::ColumnParallelLinear(LinearWeight weight, comm::Communicator& tp,
@@ -50,6 +62,12 @@ void ColumnParallelLinear::ForwardGated(device::Stream& stream, core::ConstTenso
                                         core::TensorView y_TF) {
   if (tp_ != nullptr) return Linear::ForwardGated(stream, x_TK, kind, gate_up_TN, y_TF);
   kernels::LinearGated(stream, x_TK, weight_.weight, weight_.bias, kind, gate_up_TN, y_TF);
+}
+
+void ColumnParallelLinear::ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
+                                      core::TensorView y_TN) {
+  AUTODIST_CHECK(tp_ == nullptr);  // no layer adds gathered columns
+  kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias, /*accumulate=*/true);
 }
 
 void GatherColumns(device::Stream& stream, comm::Communicator& tp,
@@ -85,6 +103,40 @@ void RowParallelLinear::Forward(device::Stream& stream, core::ConstTensorView x_
   kernels::Linear(stream, x_TK, weight_.weight, y_TN);
   tp_.AllReduce(y_TN).Wait();
   if (weight_.bias.elements() > 0) kernels::AddBias(stream, weight_.bias, y_TN);
+}
+
+// One order of additions whatever the number of rows: partial sums by rank, bias, y.
+void RowParallelLinear::AddSums(device::Stream& stream, core::TensorView sums_TN,
+                                core::TensorView y_TN) const {
+  if (weight_.bias.elements() > 0) kernels::AddBias(stream, weight_.bias, sums_TN);
+  kernels::Add(stream, sums_TN, y_TN);
+}
+
+void RowParallelLinear::ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
+                                   core::TensorView y_TN) {
+  if (tp_.size() == 1) {
+    kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias, /*accumulate=*/true);
+    return;
+  }
+  const int64_t rows = x_TK.rows();
+  const size_t bytes = static_cast<size_t>(rows * outputs()) * sizeof(float);
+  if (partial_.bytes() < bytes) partial_ = device::Buffer(bytes);
+  const core::TensorView partial(partial_.as<float>(), rows, outputs());
+  kernels::Linear(stream, x_TK, weight_.weight, partial);
+  const int64_t share = rows >= kRowsToShare ? rows / tp_.size() : 0;
+  const int64_t shared = share * tp_.size();
+  if (share > 0) {
+    const core::TensorView sums = partial.Rows(tp_.rank() * share, share);
+    const core::TensorView own = y_TN.Rows(tp_.rank() * share, share);
+    tp_.ReduceScatter(partial.Rows(0, shared), sums).Wait();
+    AddSums(stream, sums, own);
+    tp_.AllGather(own, y_TN.Rows(0, shared)).Wait();
+  }
+  if (shared < rows) {
+    const core::TensorView rest = partial.Rows(shared, rows - shared);
+    tp_.AllReduce(rest).Wait();
+    AddSums(stream, rest, y_TN.Rows(shared, rows - shared));
+  }
 }
 
 }  // namespace autodist::parallel

@@ -42,6 +42,10 @@ class Linear {
   virtual void ForwardGated(device::Stream& stream, core::ConstTensorView x_TK,
                             kernels::ActivationKind kind, core::TensorView gate_up_TN,
                             core::TensorView y_TF);
+  // y += x W^T + b, the same on every rank when y was: what a residual connection wants. As above;
+  // y is contiguous.
+  virtual void ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
+                          core::TensorView y_TN) = 0;
   virtual int64_t inputs() const = 0;   // columns that this rank is given
   virtual int64_t outputs() const = 0;  // columns that this rank gets
 };
@@ -51,6 +55,8 @@ class LocalLinear final : public Linear {
  public:
   explicit LocalLinear(LinearWeight weight) : weight_(weight) {}
   void Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) override;
+  void ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
+                  core::TensorView y_TN) override;
   int64_t inputs() const override { return weight_.weight.layout.k; }
   int64_t outputs() const override { return weight_.weight.layout.n; }
 
@@ -72,6 +78,8 @@ class ColumnParallelLinear final : public Linear {
   void ForwardGated(device::Stream& stream, core::ConstTensorView x_TK,
                     kernels::ActivationKind kind, core::TensorView gate_up_TN,
                     core::TensorView y_TF) override;
+  void ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
+                  core::TensorView y_TN) override;
   int64_t inputs() const override { return weight_.weight.layout.k; }
   int64_t outputs() const override {
     return ranges_.empty() ? weight_.weight.layout.n : ranges_.back().last;
@@ -84,18 +92,25 @@ class ColumnParallelLinear final : public Linear {
   device::Buffer own_;
 };
 
-// Inputs split: the ranks' partial sums are added. `tp` must outlive the layer.
+// Inputs split: the ranks' partial sums are added. With many rows, ForwardAdd adds bias and y where
+// the sums are made: each rank does so for its part of the rows, and hands them on. `tp` must
+// outlive the layer.
 class RowParallelLinear final : public Linear {
  public:
   RowParallelLinear(LinearWeight weight, comm::Communicator& tp) : weight_(weight), tp_(tp) {}
   // REQUIRES y contiguous.
   void Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) override;
+  void ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
+                  core::TensorView y_TN) override;
   int64_t inputs() const override { return weight_.weight.layout.k; }
   int64_t outputs() const override { return weight_.weight.layout.n; }
 
  private:
+  void AddSums(device::Stream& stream, core::TensorView sums_TN, core::TensorView y_TN) const;
+
   LinearWeight weight_;
   comm::Communicator& tp_;
+  device::Buffer partial_;
 };
 
 // y = the ranks' columns side by side, the same on every rank: ranges[r] are the columns of rank r

@@ -116,6 +116,37 @@ TEST_P(LinearTest, RowPartsSumToTheWholeAndTheBiasCountsOnce) {
   });
 }
 
+// A residual connection. Rows that the ranks share among them (many) get the bits of rows that
+// every rank adds for itself (few), on every rank.
+TEST_P(LinearTest, RowPartsAreAddedToTheResidual) {
+  constexpr int64_t kMany = 43;
+  const Layer layer;
+  std::vector<float> x(kMany * kInputs);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = layer.x[i % layer.x.size()];
+  testing::RunRanks(GetParam(), [&](comm::Communicator& tp, device::Stream& stream) {
+    const spec::Range own = Share(kInputs, tp.size(), tp.rank());
+    const PackedPart part(stream, layer, {0, kOutputs}, own, {0, kOutputs});
+    RowParallelLinear linear(part.weight, tp);
+    const auto columns =
+        core::ConstTensorView(x.data(), kMany, kInputs).Cols(own.first, own.size());
+    std::vector<float> many(kMany * kOutputs, 0.5f);
+    linear.ForwardAdd(stream, columns, core::TensorView(many.data(), kMany, kOutputs));
+    std::vector<float> few = std::vector<float>(kMany * kOutputs, 0.5f);
+    for (int64_t t = 0; t < kMany; ++t) {
+      linear.ForwardAdd(stream, columns.Rows(t, 1),
+                        core::TensorView(few.data() + t * kOutputs, 1, kOutputs));
+    }
+    for (int64_t t = 0; t < kMany; ++t)
+      for (int64_t n = 0; n < kOutputs; ++n)
+        EXPECT_NEAR(many[static_cast<size_t>(t * kOutputs + n)],
+                    0.5 + layer.Expected(t % kTokens, n), Layer::kTolerance);
+    EXPECT_EQ(many, few);
+    std::vector<float> of_rank0 = many;
+    tp.Broadcast(core::TensorView(of_rank0.data(), 1, kMany * kOutputs), 0).Wait();
+    EXPECT_EQ(many, of_rank0);
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Ranks, LinearTest, ::testing::Values(1, 2, 3, 4));
 
 }  // namespace
