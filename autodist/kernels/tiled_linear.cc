@@ -44,20 +44,19 @@ bool IsTiled(device::Stream& stream, const LinearCall& call) {
 void LinearTiled(device::Stream& stream, const LinearCall& call) {
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
-    SplitLinear(
-        stream, rows, call.weight.layout.blocks(),
-        [&](int64_t row, int64_t count, int64_t block, int64_t blocks, int worker) {
-          cpu::TiledLinearTask task{call.Part(first + row, count, block, blocks), shape, row};
-          task.linear.x = tiled;
-          RunOnWeight(
-              stream, call, task.linear, worker,
-              [&](const cpu::LinearTask& part) {
-                return cpu::TiledLinearScratchBytes(shape, count, part.outputs);
-              },
-              [&](const cpu::LinearTask& part, void* scratch) {
-                table.linear_tiled({part, shape, row}, scratch);
-              });
-        });
+    SplitLinear(stream, rows, call.weight.layout.blocks(),
+                [&](int64_t row, int64_t count, int64_t block, int64_t blocks, int worker) {
+                  cpu::LinearTask task = call.Part(first + row, count, block, blocks);
+                  task.x = tiled;
+                  RunOnWeight(
+                      stream, call, task, worker,
+                      [&](const cpu::LinearTask& part) {
+                        return cpu::TiledLinearScratchBytes(shape, count, part.outputs);
+                      },
+                      [&](const cpu::LinearTask& part, void* scratch) {
+                        table.linear_tiled({part, shape, row}, scratch);
+                      });
+                });
   });
 }
 

@@ -32,6 +32,14 @@ inline void ForEachVector(int64_t n, const Body& body) {
   if (i < n) body(i, PartOfVector{n - i});
 }
 
+// The polynomial with these coefficients, of the highest power first.
+template <typename... Lower>
+inline Vec Horner(Vec x, float highest, Lower... lower) {
+  Vec sum = Broadcast(highest);
+  ((sum = Fma(sum, x, Broadcast(lower))), ...);
+  return sum;
+}
+
 // e^x, relative error below 2^-22; below -87.3 it fades to 0, at most 2^127 * 1.7; NaN stays NaN. x
 // = k ln 2 + r with |r| <= ln(2) / 2; the polynomial is a fit of e^r of least relative error, exact
 // at 0, made for this file.
@@ -40,13 +48,8 @@ inline Vec Exp(Vec x) {
   const Vec k = Round(clamped * Broadcast(1.44269504f));
   // ln 2 in two parts: the first has few enough bits that k times it is exact.
   const Vec r = Fma(k, Broadcast(2.12194440e-4f), Fma(k, Broadcast(-0.693359375f), clamped));
-  Vec p = Broadcast(0.00138146128f);
-  p = Fma(p, r, Broadcast(0.00836871006f));
-  p = Fma(p, r, Broadcast(0.041668389f));
-  p = Fma(p, r, Broadcast(0.166665211f));
-  p = Fma(p, r, Broadcast(0.49999994f));
-  p = Fma(p, r, Broadcast(1.0f));
-  p = Fma(p, r, Broadcast(1.0f));
+  const Vec p = Horner(r, 0.00138146128f, 0.00836871006f, 0.041668389f, 0.166665211f, 0.49999994f,
+                       1.0f, 1.0f);
   return ScaleByPower(p, k);
 }
 
@@ -54,23 +57,15 @@ inline Vec Exp(Vec x) {
 // [0, 1) of least relative error, exact at 0, made for this file.
 inline Vec Exp2(Vec x) {
   const Vec f = Fraction(x);
-  Vec p = Broadcast(0.000216129163f);
-  p = Fma(p, f, Broadcast(0.00124678458f));
-  p = Fma(p, f, Broadcast(0.00967545155f));
-  p = Fma(p, f, Broadcast(0.0554852821f));
-  p = Fma(p, f, Broadcast(0.240229309f));
-  p = Fma(p, f, Broadcast(0.693147063f));
-  p = Fma(p, f, Broadcast(1.0f));
+  const Vec p = Horner(f, 0.000216129163f, 0.00124678458f, 0.00967545155f, 0.0554852821f,
+                       0.240229309f, 0.693147063f, 1.0f);
   return ScaleByPower(p, x);
 }
 
 // The same with a relative error below 2^-13, for results that are rounded to bf16 next.
 inline Vec Exp2Coarse(Vec x) {
   const Vec f = Fraction(x);
-  Vec p = Broadcast(0.0770670548f);
-  p = Fma(p, f, Broadcast(0.22764498f));
-  p = Fma(p, f, Broadcast(0.695116818f));
-  p = Fma(p, f, Broadcast(1.0f));
+  const Vec p = Horner(f, 0.0770670548f, 0.22764498f, 0.695116818f, 1.0f);
   return ScaleByPower(p, x);
 }
 
@@ -82,15 +77,8 @@ inline Vec Sigmoid(Vec x) { return Reciprocal(Broadcast(1.0f) + Exp(-x)); }
 inline Vec Gelu(Vec x) {
   const Vec z = Abs(x) * Broadcast(0.707106781f);
   const Vec t = Reciprocal(Fma(Broadcast(0.4f), z, Broadcast(1.0f)));
-  Vec p = Broadcast(0.0346383415f);
-  p = Fma(p, t, Broadcast(-0.10724403f));
-  p = Fma(p, t, Broadcast(0.013460719f));
-  p = Fma(p, t, Broadcast(0.171552449f));
-  p = Fma(p, t, Broadcast(0.019656403f));
-  p = Fma(p, t, Broadcast(0.220181108f));
-  p = Fma(p, t, Broadcast(0.19467324f));
-  p = Fma(p, t, Broadcast(0.227514714f));
-  p = Fma(p, t, Broadcast(0.225567088f));
+  const Vec p = Horner(t, 0.0346383415f, -0.10724403f, 0.013460719f, 0.171552449f, 0.019656403f,
+                       0.220181108f, 0.19467324f, 0.227514714f, 0.225567088f);
   const Vec half_erfc = Broadcast(0.5f) * (t * p) * Exp(-(z * z));
   return x * Select(Less(x, Zero()), half_erfc, Broadcast(1.0f) - half_erfc);
 }
