@@ -12,6 +12,7 @@ std::vector<std::unique_ptr<Command>> MakeCommands() {
   commands.push_back(MakeLogitsCommand());
   commands.push_back(MakeVerifyCommand());
   commands.push_back(MakeBenchCommand());
+  commands.push_back(MakeCalibrateCommand());
   commands.push_back(MakeTokenizeCommand());
   commands.push_back(MakeInspectCommand());
   commands.push_back(MakeCacheCommand());

@@ -49,7 +49,7 @@ std::string Merged(const std::string& a, const std::string& b) {
 
 TEST(CommandsTest, TheFlagsOfEveryCommand) {
   const std::string run =
-      "batch-size cache-dir capture-graph collective-timeout config data-parallel-size "
+      "batch-size cache-dir capture-graph cluster collective-timeout config data-parallel-size "
       "deterministic device dp dtype help json local-rank max-model-len micro-batch-size model "
       "no-cache no-capture-graph output-dir pipeline-parallel-size pp quiet rank-memory ranks "
       "rebuild-cache stage-layers tensor-parallel-size threads tp weights world-size";
@@ -62,6 +62,7 @@ TEST(CommandsTest, TheFlagsOfEveryCommand) {
       {"logits", Merged(run, "prompt token-ids output trace")},
       {"verify", Merged(run, "prompt token-ids output-length trace")},
       {"bench", Merged(run, "prompt-length output-length repeats seed sweep grid trace")},
+      {"calibrate", "collective-timeout config dtype help json output ranks threads"},
       {"tokenize", "chat config decode file help json model no-special-tokens text"},
       {"inspect", "config help json model"},
       {"cache", "cache-dir config help json match"},

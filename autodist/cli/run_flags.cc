@@ -10,6 +10,7 @@
 #include "autodist/cli/bundled_model.h"
 #include "autodist/cli/flag_values.h"
 #include "autodist/core/error.h"
+#include "autodist/core/json.h"
 #include "autodist/runtime/loaded_model.h"
 
 namespace autodist::cli {
@@ -88,6 +89,11 @@ void RunFlags::AddMeshFlags(CLI::App& app) {
   app.add_option("--rank-memory", rank_memory_,
                  "Memory per rank, one size or one for each rank, e.g. 8G,16G (default: detected)")
       ->type_name("SIZE,...")
+      ->group(kGroup);
+  app.add_option("--cluster", cluster_file_,
+                 "The machines that predictions are for, as `autodist calibrate` measured them "
+                 "(default: typical rates)")
+      ->type_name("FILE")
       ->group(kGroup);
   AddOptionalInteger(
       app, "--local-rank", local_rank_,
@@ -168,6 +174,8 @@ ModelRunnerOptions RunFlags::Options() const {
         "--ranks {} stands instead of --tp {}, --pp {} and --dp {}: the planner chooses them",
         *ranks_, options_.tensor_parallel_size, options_.pipeline_parallel_size,
         options_.data_parallel_size);
+  if (!cluster_file_.empty())
+    result.cluster = spec::ParseCluster(core::ParseJsonFile(cluster_file_), cluster_file_);
   result.local_rank = local_rank_.value_or(-1);
   result.world_size = world_size_.value_or(0);
   result.threads = threads_.value_or(0);

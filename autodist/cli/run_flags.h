@@ -59,6 +59,7 @@ class RunFlags {
   std::optional<int64_t> micro_batch_size_;
   std::optional<int64_t> max_model_len_;
   std::string rank_memory_;
+  std::string cluster_file_;
   bool capture_graph_ = false;
   bool no_capture_graph_ = false;
   bool no_cache_ = false;

@@ -27,7 +27,8 @@ spec::Cluster MemoryBound() {
 
 Prediction PredictOn(const spec::Mesh& mesh, const spec::Cluster& cluster, int64_t batch = 1) {
   const PlanRequest request{.batch_size = batch, .max_model_len = 128};
-  return Predict(kModel.config, MakeOutline(kModel.config, cluster, request, mesh), cluster);
+  return Predict(kModel.config, MakeOutline(kModel.config, cluster, request, mesh),
+                 CompleteCluster(cluster));
 }
 
 // One token reads every weight but the embedding, and the cache at half of its length.
@@ -63,6 +64,35 @@ TEST(CostModelTest, SlowLinksFavourThePipeline) {
   EXPECT_GT(PredictOn({.tp = 2}, host, 2).decode_s, PredictOn({.pp = 2}, host, 2).decode_s);
 }
 
+// Two hosts of one core each: what joins the ranks is the link between the hosts, and each rank has
+// its host's memory for itself.
+TEST(CostModelTest, RanksOnTwoHostsUseTheLinkBetweenThem) {
+  spec::Cluster hosts = MemoryBound();
+  hosts.cores = 1;
+  hosts.hosts = 2;
+  hosts.host_link_latency_s = 1e-12;
+  hosts.host_link_bytes_per_s = 1e15;
+  const double one_rank = PredictOn({}, hosts).decode_s;
+  const double fast = PredictOn({.tp = 2}, hosts).decode_s;
+  EXPECT_LT(fast, one_rank / 1.9);
+  hosts.host_link_latency_s = 0.01;
+  const Prediction slow = PredictOn({.tp = 2}, hosts);
+  // 17 all-reduces of 8 layers and the embedding, and one meeting for the choice of the token.
+  EXPECT_NEAR((slow.decode_s - fast) / 64.0, 18 * 0.01, 1e-6);
+  EXPECT_NEAR(slow.decode_communication, 1.0 - fast / slow.decode_s, 1e-6);
+  // Four ranks: those of a tp group share a host.
+  EXPECT_LT(PredictOn({.tp = 2, .pp = 2}, hosts).decode_s, PredictOn({.tp = 4}, hosts).decode_s);
+}
+
+// What one core reads alone bounds a stage that works while the other waits for it.
+TEST(CostModelTest, AStageAloneReadsAtTheRateOfItsCore) {
+  spec::Cluster host = MemoryBound();
+  host.cores = 2;
+  const double half = PredictOn({.pp = 2}, host).decode_s;
+  host.core_read_bytes_per_s = 0.9 * host.read_bytes_per_s;
+  EXPECT_NEAR(half / PredictOn({.pp = 2}, host).decode_s, 1.8, 0.01);
+}
+
 TEST(CostModelTest, UnknownRatesAreTypicalOnes) {
   const spec::Cluster unknown{.cores = 4};
   EXPECT_TRUE(RatesUnknown(unknown));
@@ -86,7 +116,11 @@ TEST(CostModelTest, RefusesImpossibleRates) {
               AllOf(HasSubstr("link_latency_s is -1e-06"), HasSubstr("positive")));
   cluster.link_latency_s = std::numeric_limits<double>::quiet_NaN();
   EXPECT_THAT(refusal(cluster), HasSubstr("link_latency_s is nan"));
+  cluster = MemoryBound();
+  cluster.row_bytes_per_s = -1;
+  EXPECT_THAT(refusal(cluster), HasSubstr("row_bytes_per_s is -1"));
   EXPECT_THAT(refusal({.cores = 0}), HasSubstr("cores is 0"));
+  EXPECT_THAT(refusal({.hosts = 0}), HasSubstr("hosts is 0"));
 }
 
 }  // namespace

@@ -30,10 +30,15 @@ std::string Rate(double per_second) {
 }
 
 std::string Describe(const Candidate& candidate) {
-  return fmt::format("{}: {:.3g} s predicted ({} prompt tokens/s, {} generated tokens/s)",
-                     NameOf(candidate.outline.mesh), candidate.prediction.total_s(),
-                     Rate(candidate.prediction.prefill_tokens_per_s),
-                     Rate(candidate.prediction.decode_tokens_per_s));
+  const Prediction& prediction = candidate.prediction;
+  std::string text =
+      fmt::format("{}: {:.3g} s predicted ({} prompt tokens/s, {} generated tokens/s",
+                  NameOf(candidate.outline.mesh), prediction.total_s(),
+                  Rate(prediction.prefill_tokens_per_s), Rate(prediction.decode_tokens_per_s));
+  if (candidate.outline.mesh.world() > 1)
+    text += fmt::format("; {:.1f} % of rank 0's time in communication",
+                        prediction.communication() * 100.0);
+  return text + ")";
 }
 
 // What the predictions are for, and what they rest on.

@@ -70,8 +70,8 @@ planner::PlanRequest RequestOf(const RunOptions& options, const spec::ModelConfi
 // Without --rank-memory, the ranks of this host share what it has.
 spec::Cluster ClusterOf(const RunOptions& options, const planner::PlanRequest& request,
                         int local_ranks) {
-  spec::Cluster cluster{.cores = device::UsableCores(),
-                        .rank_memory_bytes = options.rank_memory_bytes};
+  spec::Cluster cluster = options.cluster.value_or(spec::Cluster{.cores = device::UsableCores()});
+  cluster.rank_memory_bytes = options.rank_memory_bytes;
   if (local_ranks == 0) local_ranks = request.ranks > 0 ? request.ranks : request.mesh.world();
   if (cluster.rank_memory_bytes.empty())
     cluster.rank_memory_bytes = {device::AvailableMemoryBytes() /

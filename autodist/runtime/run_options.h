@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "autodist/spec/cluster.h"
+
 namespace autodist::runtime {
 
 // How much of what the ranks do is recorded (device/op_log.h).
@@ -41,6 +43,8 @@ struct RunOptions {
   std::vector<int64_t> stage_layers = {};
   // Memory of each rank, or one value for all; empty: what the host has.
   std::vector<uint64_t> rank_memory_bytes = {};
+  // What the plan's predictions rest on (--cluster); its memory is not used. Unset: typical rates.
+  std::optional<spec::Cluster> cluster = {};
   // Of this process; -1 / 0: as the launcher says. Given, they must agree with it.
   int local_rank = -1;
   int world_size = 0;

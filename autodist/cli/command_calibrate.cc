@@ -1,0 +1,94 @@
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autodist/cli/command.h"
+#include "autodist/cli/flag_values.h"
+#include "autodist/cli/output.h"
+#include "autodist/comm/launch.h"
+#include "autodist/core/error.h"
+#include "autodist/core/file.h"
+#include "autodist/core/json.h"
+#include "autodist/measure/calibration.h"
+#include "autodist/runtime/job.h"
+#include "autodist/runtime/loaded_model.h"
+
+namespace autodist::cli {
+namespace {
+
+class CalibrateCommand final : public Command {
+ public:
+  const char* name() const override { return "calibrate"; }
+  const char* summary() const override {
+    return "Measure what plans rest on: reading, computing, links between ranks";
+  }
+  void AddFlags(CLI::App& app) override;
+  bool runs_on_ranks() const override { return true; }
+  void Prepare() override;
+  int Run() override;
+
+ private:
+  std::string output_;
+  int ranks_ = 2;
+  runtime::RunOptions options_;
+  core::DType dtype_ = core::DType::kBF16;
+  bool json_ = false;
+};
+
+void CalibrateCommand::AddFlags(CLI::App& app) {
+  app.add_option("--output", output_, "The result, for --cluster of other commands (required)")
+      ->type_name("FILE");
+  AddInteger(app, "--ranks", ranks_, "Ranks that measure together, as threads of this process", 1);
+  AddInteger(app, "--threads", options_.threads,
+             "Threads per rank (default: usable cores / ranks on this host)", 1);
+  options_.dtype = "bfloat16";
+  app.add_option("--dtype", options_.dtype, "Of the weights: float32 or bfloat16")
+      ->capture_default_str();
+  AddNumber(app, "--collective-timeout", options_.collective_timeout_s,
+            "Longest wait for another rank, in seconds");
+  AddSwitch(app, "--json", json_, "Print exactly one JSON document");
+}
+
+void CalibrateCommand::Prepare() {
+  if (output_.empty()) throw core::BadInput("--output is missing: the file for the result");
+  if (options_.dtype != "float32" && options_.dtype != "bfloat16")
+    throw core::BadInput("--dtype is {}, must be float32 or bfloat16", options_.dtype);
+  if (options_.dtype == "float32") dtype_ = core::DType::kF32;
+  runtime::CheckLimits(options_);
+}
+
+int CalibrateCommand::Run() {
+  const comm::LaunchInfo launch = runtime::LaunchOf(options_);
+  const bool alone = launch.launcher == comm::Launcher::kNone;
+  const int world = alone ? ranks_ : launch.world_size;
+  runtime::Job job(launch, {.world_size = world,
+                            .threads_per_rank = options_.threads,
+                            .comm = {.collective_timeout_s = options_.collective_timeout_s}});
+  std::optional<core::Error> error;
+  const int local = alone ? world : launch.local_world_size;
+  if (world < 2)
+    error = core::BadInput("--ranks is {}, must be at least 2: links join ranks", world);
+  if (world % local != 0)
+    error =
+        core::BadInput("{} of {} ranks are on this host, must be as many on each", local, world);
+  job.Agree(error, {{"--dtype", options_.dtype}});
+  std::vector<spec::Cluster> clusters(job.ranks().size());
+  job.Run([&](size_t i) {
+    const runtime::Rank& rank = job.ranks()[i];
+    clusters[i] = measure::Calibrate(*rank.world, *rank.stream, world / local, dtype_);
+  });
+  if (!job.holds_rank0()) return 0;
+  const std::string document = core::DumpJson(spec::ToJson(clusters.front()), 2) + "\n";
+  core::WriteFileAtomically(output_, document);
+  Print(document);
+  return 0;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> MakeCalibrateCommand() { return std::make_unique<CalibrateCommand>(); }
+
+}  // namespace autodist::cli

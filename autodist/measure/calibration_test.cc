@@ -1,0 +1,40 @@
+#include "autodist/measure/calibration.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <mutex>
+#include <vector>
+
+#include "autodist/comm/testing.h"
+#include "autodist/device/thread_pool.h"
+#include "autodist/planner/cost_model.h"
+
+namespace autodist::measure {
+namespace {
+
+// Every rank gets the same rates, and they are complete: the cost model takes them as they are.
+TEST(CalibrationTest, TwoRanksMeasureTheirHost) {
+  std::mutex mutex;
+  std::vector<spec::Cluster> results;
+  comm::RunOnThreads(2, [&](comm::Communicator& world) {
+    device::ThreadPool pool(1);
+    device::Stream stream(pool, device::DetectIsa());
+    const spec::Cluster cluster = Calibrate(world, stream, 1, core::DType::kBF16);
+    const std::lock_guard lock(mutex);
+    results.push_back(cluster);
+  });
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_EQ(spec::ToJson(results[0]), spec::ToJson(results[1]));
+  EXPECT_EQ(results[0].cores, 2);
+  EXPECT_EQ(results[0].hosts, 1);
+  const core::Json rates = spec::ToJson(results[0]);
+  for (const auto& [name, value] : rates.items()) {
+    if (name.starts_with("host")) continue;  // one host: nothing joins two
+    EXPECT_GT(value.get<double>(), 0) << name;
+  }
+  EXPECT_EQ(planner::CompleteCluster(results[0]).read_bytes_per_s, results[0].read_bytes_per_s);
+}
+
+}  // namespace
+}  // namespace autodist::measure
