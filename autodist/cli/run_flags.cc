@@ -84,7 +84,7 @@ void RunFlags::AddMeshFlags(CLI::App& app) {
                      "Instead of the three: the planner chooses tp and pp, and says why", 1)
       ->group(kGroup);
   AddIntegerList(app, "--stage-layers", options_.stage_layers,
-                 "Layers of each stage, e.g. 10,14 (default: stages of equal bytes)")
+                 "Layers of each stage, e.g. 10,14 (default: stages that read alike per token)")
       ->group(kGroup);
   app.add_option("--rank-memory", rank_memory_,
                  "Memory per rank, one size or one for each rank, e.g. 8G,16G (default: detected)")

@@ -135,6 +135,19 @@ uint64_t KvCacheBytes(const spec::ModelConfig& config, const RankPart& part,
                   static_cast<int64_t>(core::SizeOf(shape.compute_dtype))});
 }
 
+uint64_t StepReadBytes(const spec::ModelConfig& config, const RankPart& part,
+                       const RunShape& shape) {
+  uint64_t weights = WeightBytes(config, part, shape.weight_format());
+  if (part.first_stage) {
+    weights -= Product({config.learned_position_rows, config.hidden_size}) * kF32Bytes;
+    if (!(config.tied_embedding && part.last_stage))
+      weights -= VocabTableBytes(config, part.share, shape.weight_format());
+  }
+  RunShape micro_batch = shape;
+  micro_batch.batch_size = std::min(shape.micro_batch_size, shape.batch_size);
+  return weights + KvCacheBytes(config, part, micro_batch) / 2;
+}
+
 spec::RankBytes EstimateRank(const spec::ModelConfig& config, const RankPart& part,
                              const RunShape& shape) {
   spec::RankBytes bytes;

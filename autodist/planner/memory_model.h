@@ -61,6 +61,11 @@ uint64_t WeightBytes(const spec::ModelConfig& config, const RankPart& part,
 // 2 (k, v) * layers * kv heads * head_dim * pages * 64 tokens, for every sequence of the batch.
 uint64_t KvCacheBytes(const spec::ModelConfig& config, const RankPart& part, const RunShape& shape);
 
+// What one decode step of a micro-batch reads: the matrices, not the embedding table, of which it
+// looks up a few rows, and the micro-batch's KV cache, half full.
+uint64_t StepReadBytes(const spec::ModelConfig& config, const RankPart& part,
+                       const RunShape& shape);
+
 // Everything but `read`, which depends on the checkpoint.
 spec::RankBytes EstimateRank(const spec::ModelConfig& config, const RankPart& part,
                              const RunShape& shape);

@@ -22,37 +22,63 @@ RunShape ShapeOf(const spec::ModelConfig& config, const PlanRequest& request, in
   return shape;
 }
 
-// The load of a stage: bytes of its fullest rank or, where memory is known, the fraction of it. A
-// rank's bytes are affine in its layer count; base and slope are computed once because balancing
+// A rank's bytes are affine in its layer count; base and slope are computed once because balancing
 // asks for every range.
-StageLoad MemoryLoad(const spec::ModelConfig& config, const spec::Cluster& cluster,
-                     const Outline& outline) {
-  struct Affine {
-    double base;
-    double per_layer;
+struct Affine {
+  double base = 0.0;
+  double per_layer = 0.0;
+
+  double At(spec::Range layers) const {
+    return base + per_layer * static_cast<double>(layers.size());
+  }
+};
+
+template <typename Bytes>
+Affine AffineOf(RankPart part, const Bytes& bytes_of) {
+  part.layers = {};
+  const auto base = static_cast<double>(bytes_of(part));
+  part.layers = {0, 1};
+  return {base, static_cast<double>(bytes_of(part)) - base};
+}
+
+// The load of a stage. Where ranks have equal memory: what a step reads on its busiest rank, since
+// that is how long a decode step takes. Where they differ, somebody counts on the largest model
+// that fits: the fraction of the fullest rank's memory. Stages that do not fit weigh by that
+// fraction, and more than any that do.
+StageLoad LoadOfStages(const spec::ModelConfig& config, const spec::Cluster& cluster,
+                       const Outline& outline) {
+  struct RankLoad {
+    Affine held;
+    Affine read;
+    double memory;  // 0: unknown
   };
-  // One size for all leaves plain bytes, so that hosts which measure it a little differently still
-  // cut alike.
   const bool unequal = cluster.rank_memory_bytes.size() > 1;
-  std::vector<std::vector<Affine>> loads(static_cast<size_t>(outline.mesh.pp));
+  std::vector<std::vector<RankLoad>> stages(static_cast<size_t>(outline.mesh.pp));
   for (int rank = 0; rank < outline.mesh.world(); ++rank) {
     const int stage = outline.mesh.StageOf(rank);
-    RankPart part{
+    const RankPart part{
         .share = outline.partition.shares[static_cast<size_t>(outline.mesh.TpIndex(rank))],
         .layers = {},
         .first_stage = stage == 0,
         .last_stage = stage + 1 == outline.mesh.pp,
         .tp_peers = outline.mesh.tp > 1};
-    const double base = static_cast<double>(EstimateRank(config, part, outline.shape).total());
-    part.layers = {0, 1};
-    const double one = static_cast<double>(EstimateRank(config, part, outline.shape).total());
-    const double scale = unequal ? 1.0 / static_cast<double>(RankMemory(cluster, rank)) : 1.0;
-    loads[static_cast<size_t>(stage)].push_back({base * scale, (one - base) * scale});
+    const auto held = [&](const RankPart& with) {
+      return EstimateRank(config, with, outline.shape).total();
+    };
+    const auto read = [&](const RankPart& with) {
+      return StepReadBytes(config, with, outline.shape);
+    };
+    stages[static_cast<size_t>(stage)].push_back({AffineOf(part, held), AffineOf(part, read),
+                                                  static_cast<double>(RankMemory(cluster, rank))});
   }
-  return [loads = std::move(loads)](int stage, spec::Range layers) {
+  return [unequal, stages = std::move(stages)](int stage, spec::Range layers) {
+    constexpr double kOverfull = 1e18;  // above any number of bytes read
     double load = 0.0;
-    for (const Affine& rank : loads[static_cast<size_t>(stage)])
-      load = std::max(load, rank.base + rank.per_layer * static_cast<double>(layers.size()));
+    for (const RankLoad& rank : stages[static_cast<size_t>(stage)]) {
+      const double fill = rank.memory == 0.0 ? 0.0 : rank.held.At(layers) / rank.memory;
+      const double fitting = unequal ? fill : rank.read.At(layers);
+      load = std::max(load, fill > 1.0 ? kOverfull * fill : fitting);
+    }
     return load;
   };
 }
@@ -90,7 +116,7 @@ Outline MakeOutline(const spec::ModelConfig& config, const spec::Cluster& cluste
         memories, mesh.world());
   outline.stage_layers =
       request.stage_layers.empty()
-          ? BalanceStages(config.num_layers, mesh.pp, MemoryLoad(config, cluster, outline))
+          ? BalanceStages(config.num_layers, mesh.pp, LoadOfStages(config, cluster, outline))
           : StagesFromLayout(config.num_layers, mesh.pp, request.stage_layers);
   for (int rank = 0; rank < mesh.world(); ++rank)
     outline.bytes.push_back(EstimateRank(config, outline.PartOf(rank), outline.shape));

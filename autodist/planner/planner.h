@@ -32,7 +32,8 @@ struct PlanRequest {
   spec::Mesh mesh = {};
   int ranks = 0;
 
-  // Layers of each stage, summing to the layer count; empty: by bytes.
+  // Layers of each stage, summing to the layer count; empty: stages that read alike in a decode
+  // step, or with unequal memories, that fill them alike.
   std::vector<int64_t> stage_layers = {};
 
   core::DType compute_dtype = core::DType::kF32;  // f32 or bf16

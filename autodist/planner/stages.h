@@ -10,7 +10,7 @@
 
 namespace autodist::planner {
 
-// The load of `stage` when it holds `layers`: bytes, or the fraction of its memory. Grows with the
+// The load of `stage` when it holds `layers`: bytes, or a fraction of its memory. Grows with the
 // range.
 using StageLoad = std::function<double(int stage, spec::Range layers)>;
 
