@@ -109,10 +109,11 @@ ShardLoad LoadShard(const std::filesystem::path& entry_dir, std::string_view key
       return {std::nullopt, fmt::format("{} has {} bytes, its manifest says {}", DataName(rank),
                                         info.st_size, manifest.file_bytes)};
     MappedShard shard(data.get(), manifest);
-    // All of it is read at once now: large reads from a cold disk, and page tables filled for the
-    // run. Only hints.
+    // All of it is read at once now: large reads from a cold disk, into huge pages where the page
+    // cache has them, and page tables filled for the run. Only hints.
     const auto file = shard.file();
-    ::madvise(const_cast<std::byte*>(file.data()), file.size(), MADV_WILLNEED);
+    for (const int advice : {MADV_HUGEPAGE, MADV_WILLNEED})
+      ::madvise(const_cast<std::byte*>(file.data()), file.size(), advice);
     std::string damage = FindDamage(shard, manifest);
     if (!damage.empty()) return {std::nullopt, std::move(damage)};
     return {std::move(shard), ""};

@@ -393,7 +393,7 @@ TEST_F(ShardCacheTest, WritesThatFail) {
               auto access = Open().Acquire(Key(), 0, kBlobBytes);
               if (!access.writer) return 1;
               ::testing::internal::CaptureStderr();
-              if (access.writer->Add("qkv", "", Bytes(std::string(5000, 'q')))) return 2;
+              if (access.writer->Add("qkv", "", Bytes(std::string(size_t{3} << 20, 'q')))) return 2;
               if (access.writer->Add("norm", "", Bytes("nrm"))) return 3;
               if (access.writer->Commit()) return 4;
               const std::string log = ::testing::internal::GetCapturedStderr();

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "autodist/checkpoint/mapped_shard.h"
 #include "autodist/checkpoint/shard_lock.h"
@@ -31,15 +32,17 @@ class ShardWriter {
   ShardWriter(ShardWriter&& other) noexcept;
   ShardWriter& operator=(ShardWriter&& other) = delete;
 
-  // Appends a blob; it may be empty. `layout` is kept for MappedShard::Blob. false after a failure.
-  // REQUIRES names differ.
+  // Appends a blob; it may be empty. `layout` is kept for MappedShard::Blob. false after a failure;
+  // what is small is written later, so that a later call may be the first to say so. REQUIRES names
+  // differ.
   bool Add(std::string_view name, std::string_view layout, std::span<const std::byte> data);
 
   // Makes the shard durable and visible, releases the lock and maps it. nullopt after a failure.
   std::optional<MappedShard> Commit();
 
  private:
-  bool Write(const void* data, size_t bytes);
+  bool Append(const std::byte* data, size_t bytes);
+  bool Write(const std::byte* data, size_t bytes);
   bool Fail(std::string_view action, int error);
   void Abandon();
 
@@ -48,7 +51,8 @@ class ShardWriter {
   ShardManifest manifest_;
   std::optional<ShardLock> lock_;
   std::function<void(const std::string&)> on_failure_;
-  int descriptor_ = -1;  // of temporary_; -1 after a failure or Commit
+  std::vector<std::byte> pending_;  // appended, not yet written
+  int descriptor_ = -1;             // of temporary_; -1 after a failure or Commit
 };
 
 }  // namespace autodist::checkpoint

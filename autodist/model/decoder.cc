@@ -79,7 +79,10 @@ void Decoder::Embed(device::Stream& stream, const DecoderRows& rows, TensorView 
 void Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvView& kv,
                      TensorView x_TD) {
   const TensorView input = Scratch(kInput, compute_dtype_, x_TD.rows(), config_.hidden_size);
-  for (size_t layer = 0; layer < parts_.layers.size(); ++layer) {
+  const size_t layers = parts_.layers.size();
+  if (config_.norm_before && layers > 0)
+    Norm(stream, parts_.layers.front().attention_norm, x_TD, input);
+  for (size_t layer = 0; layer < layers; ++layer) {
     const DecoderLayer& weights = parts_.layers[layer];
     const device::OpScope group(stream.log(), [&] {
       return device::OpCost{
@@ -88,23 +91,23 @@ void Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvVi
           .layer = static_cast<int32_t>(share_.first_layer) + static_cast<int32_t>(layer)};
     });
     if (config_.norm_before) {
-      Norm(stream, weights.attention_norm, x_TD, input);
-      Attention(stream, layer, rows, kv, input, x_TD);
-      Norm(stream, weights.mlp_norm, x_TD, input);
-      FeedForward(stream, layer, input, x_TD);
+      Attention(stream, layer, rows, kv, x_TD, input, &weights.mlp_norm);
+      FeedForward(stream, layer, x_TD, input,
+                  layer + 1 < layers ? &parts_.layers[layer + 1].attention_norm : nullptr);
     } else {
       kernels::Convert(stream, x_TD, input);
-      Attention(stream, layer, rows, kv, input, x_TD);
+      Attention(stream, layer, rows, kv, x_TD, input, nullptr);
       Norm(stream, weights.attention_norm, x_TD, x_TD);
       kernels::Convert(stream, x_TD, input);
-      FeedForward(stream, layer, input, x_TD);
+      FeedForward(stream, layer, x_TD, input, nullptr);
       Norm(stream, weights.mlp_norm, x_TD, x_TD);
     }
   }
 }
 
 void Decoder::Attention(device::Stream& stream, size_t layer, const DecoderRows& rows,
-                        const KvView& kv, ConstTensorView input_TD, TensorView x_TD) {
+                        const KvView& kv, TensorView x_TD, TensorView input_TD,
+                        const NormWeights* then) {
   const DecoderLayer& weights = parts_.layers[layer];
   const int64_t head_dim = config_.head_dim;
   const int64_t q_cols = static_cast<int64_t>(share_.kv_head_of_q.size()) * head_dim;
@@ -135,11 +138,23 @@ void Decoder::Attention(device::Stream& stream, size_t layer, const DecoderRows&
        .sliding_window = config_.layer_window.empty() ? 0 : config_.layer_window[global],
        .kv_head_of_q = share_.kv_head_of_q},
       mixed);
-  weights.attention_output->ForwardAdd(stream, mixed, x_TD);
+  AddProjected(stream, *weights.attention_output, mixed, x_TD, input_TD, then);
 }
 
-void Decoder::FeedForward(device::Stream& stream, size_t layer, ConstTensorView input_TD,
-                          TensorView x_TD) {
+void Decoder::AddProjected(device::Stream& stream, parallel::Linear& projection,
+                           ConstTensorView projected, TensorView x_TD, TensorView input_TD,
+                           const NormWeights* then) {
+  if (then == nullptr) {
+    projection.ForwardAdd(stream, projected, x_TD);
+  } else {
+    projection.ForwardAddMap(
+        stream, projected, x_TD,
+        [&](ConstTensorView x, TensorView input) { Norm(stream, *then, x, input); }, input_TD);
+  }
+}
+
+void Decoder::FeedForward(device::Stream& stream, size_t layer, TensorView x_TD,
+                          TensorView input_TD, const NormWeights* then) {
   const DecoderLayer& weights = parts_.layers[layer];
   const int64_t rows = input_TD.rows();
   const TensorView gate_up =
@@ -152,7 +167,7 @@ void Decoder::FeedForward(device::Stream& stream, size_t layer, ConstTensorView 
     weights.gate_up->Forward(stream, input_TD, gate_up);
     kernels::Activate(stream, kind, gate_up, activated);
   }
-  weights.down->ForwardAdd(stream, activated, x_TD);
+  AddProjected(stream, *weights.down, activated, x_TD, input_TD, then);
 }
 
 void Decoder::Logits(device::Stream& stream, ConstTensorView x_TD, std::span<const int64_t> which_R,

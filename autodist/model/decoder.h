@@ -98,10 +98,15 @@ class Decoder {
   int64_t logit_columns() const { return parts_.head->outputs(); }
 
  private:
+  // x += the layer's half, computed from input. With `then`, input becomes then(x), and x may be
+  // spread over the ranks (parallel::Linear::ForwardAddMap).
   void Attention(device::Stream& stream, size_t layer, const DecoderRows& rows, const KvView& kv,
-                 core::ConstTensorView input_TD, core::TensorView x_TD);
-  void FeedForward(device::Stream& stream, size_t layer, core::ConstTensorView input_TD,
-                   core::TensorView x_TD);
+                 core::TensorView x_TD, core::TensorView input_TD, const NormWeights* then);
+  void FeedForward(device::Stream& stream, size_t layer, core::TensorView x_TD,
+                   core::TensorView input_TD, const NormWeights* then);
+  void AddProjected(device::Stream& stream, parallel::Linear& projection,
+                    core::ConstTensorView projected, core::TensorView x_TD,
+                    core::TensorView input_TD, const NormWeights* then);
   void Norm(device::Stream& stream, const NormWeights& norm, core::ConstTensorView x_TD,
             core::TensorView y_TD);
 

@@ -24,6 +24,12 @@ void Linear::ForwardGated(device::Stream& stream, core::ConstTensorView x_TK,
                          gate_up_TN.Cols(y_TF.cols(), y_TF.cols()), y_TF);
 }
 
+void Linear::ForwardAddMap(device::Stream& stream, core::ConstTensorView x_TK,
+                           core::TensorView y_TN, const RowMap& map, core::TensorView z) {
+  ForwardAdd(stream, x_TK, y_TN);
+  map(y_TN, z);
+}
+
 void LocalLinear::Forward(device::Stream& stream, core::ConstTensorView x_TK,
                           core::TensorView y_TN) {
   kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias);
@@ -112,8 +118,17 @@ void RowParallelLinear::AddSums(device::Stream& stream, core::TensorView sums_TN
   kernels::Add(stream, sums_TN, y_TN);
 }
 
-void RowParallelLinear::ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
-                                   core::TensorView y_TN) {
+int64_t RowParallelLinear::SharedRows(int64_t rows) const {
+  return tp_.size() > 1 && rows >= kRowsToShare ? rows / tp_.size() * tp_.size() : 0;
+}
+
+core::TensorView RowParallelLinear::OwnRows(core::TensorView all) const {
+  const int64_t share = SharedRows(all.rows()) / tp_.size();
+  return all.Rows(tp_.rank() * share, share);
+}
+
+void RowParallelLinear::AddOwn(device::Stream& stream, core::ConstTensorView x_TK,
+                               core::TensorView y_TN) {
   if (tp_.size() == 1) {
     kernels::Linear(stream, x_TK, weight_.weight, y_TN, weight_.bias, /*accumulate=*/true);
     return;
@@ -123,20 +138,37 @@ void RowParallelLinear::ForwardAdd(device::Stream& stream, core::ConstTensorView
   if (partial_.bytes() < bytes) partial_ = device::Buffer(bytes);
   const core::TensorView partial(partial_.as<float>(), rows, outputs());
   kernels::Linear(stream, x_TK, weight_.weight, partial);
-  const int64_t share = rows >= kRowsToShare ? rows / tp_.size() : 0;
-  const int64_t shared = share * tp_.size();
-  if (share > 0) {
-    const core::TensorView sums = partial.Rows(tp_.rank() * share, share);
-    const core::TensorView own = y_TN.Rows(tp_.rank() * share, share);
+  const int64_t shared = SharedRows(rows);
+  if (shared > 0) {
+    const core::TensorView sums = OwnRows(partial);
     tp_.ReduceScatter(partial.Rows(0, shared), sums).Wait();
-    AddSums(stream, sums, own);
-    tp_.AllGather(own, y_TN.Rows(0, shared)).Wait();
+    AddSums(stream, sums, OwnRows(y_TN));
   }
   if (shared < rows) {
     const core::TensorView rest = partial.Rows(shared, rows - shared);
     tp_.AllReduce(rest).Wait();
     AddSums(stream, rest, y_TN.Rows(shared, rows - shared));
   }
+}
+
+void RowParallelLinear::ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
+                                   core::TensorView y_TN) {
+  AddOwn(stream, x_TK, y_TN);
+  const int64_t shared = SharedRows(y_TN.rows());
+  if (shared > 0) tp_.AllGather(OwnRows(y_TN), y_TN.Rows(0, shared)).Wait();
+}
+
+void RowParallelLinear::ForwardAddMap(device::Stream& stream, core::ConstTensorView x_TK,
+                                      core::TensorView y_TN, const RowMap& map,
+                                      core::TensorView z) {
+  AddOwn(stream, x_TK, y_TN);
+  const int64_t shared = SharedRows(y_TN.rows());
+  if (shared > 0) {
+    map(OwnRows(y_TN), OwnRows(z));
+    tp_.AllGather(OwnRows(z), z.Rows(0, shared)).Wait();
+  }
+  const int64_t rest = y_TN.rows() - shared;
+  if (rest > 0) map(y_TN.Rows(shared, rest), z.Rows(shared, rest));
 }
 
 }  // namespace autodist::parallel

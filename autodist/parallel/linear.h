@@ -11,6 +11,7 @@
 #define AUTODIST_PARALLEL_LINEAR_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "autodist/comm/communicator.h"
@@ -29,6 +30,9 @@ struct LinearWeight {
   core::ConstTensorView bias;
 };
 
+// Computes rows of z from the same rows of y; may be given any part of the rows.
+using RowMap = std::function<void(core::ConstTensorView y, core::TensorView z)>;
+
 class Linear {
  public:
   virtual ~Linear() = default;
@@ -46,6 +50,11 @@ class Linear {
   // y is contiguous.
   virtual void ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
                           core::TensorView y_TN) = 0;
+  // y += x W^T + b and z = map(y), the same z on every rank. Of y, a rank is given and keeps only
+  // the rows that it maps, as long as its next calls are for these rows, too; ForwardAdd() gives it
+  // all of them again. So ranks that share the rows of a sum map each row once. Shapes: z [T, any].
+  virtual void ForwardAddMap(device::Stream& stream, core::ConstTensorView x_TK,
+                             core::TensorView y_TN, const RowMap& map, core::TensorView z);
   virtual int64_t inputs() const = 0;   // columns that this rank is given
   virtual int64_t outputs() const = 0;  // columns that this rank gets
 };
@@ -92,9 +101,9 @@ class ColumnParallelLinear final : public Linear {
   device::Buffer own_;
 };
 
-// Inputs split: the ranks' partial sums are added. With many rows, ForwardAdd adds bias and y where
-// the sums are made: each rank does so for its part of the rows, and hands them on. `tp` must
-// outlive the layer.
+// Inputs split: the ranks' partial sums are added. With many rows, bias and y are added where the
+// sums are made: each rank does so for its part of the rows, and hands them, or what becomes of
+// them, on. `tp` must outlive the layer.
 class RowParallelLinear final : public Linear {
  public:
   RowParallelLinear(LinearWeight weight, comm::Communicator& tp) : weight_(weight), tp_(tp) {}
@@ -102,10 +111,18 @@ class RowParallelLinear final : public Linear {
   void Forward(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN) override;
   void ForwardAdd(device::Stream& stream, core::ConstTensorView x_TK,
                   core::TensorView y_TN) override;
+  void ForwardAddMap(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN,
+                     const RowMap& map, core::TensorView z) override;
   int64_t inputs() const override { return weight_.weight.layout.k; }
   int64_t outputs() const override { return weight_.weight.layout.n; }
 
  private:
+  // The rows of y that every rank adds a part of, first those of rank 0; the rest is added by all.
+  int64_t SharedRows(int64_t rows) const;
+  // y += x W^T + b: of the shared rows those of this rank, and all others.
+  void AddOwn(device::Stream& stream, core::ConstTensorView x_TK, core::TensorView y_TN);
+  // This rank's rows of a tensor whose shared rows are spread.
+  core::TensorView OwnRows(core::TensorView all) const;
   void AddSums(device::Stream& stream, core::TensorView sums_TN, core::TensorView y_TN) const;
 
   LinearWeight weight_;
