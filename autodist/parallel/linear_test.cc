@@ -147,6 +147,42 @@ TEST_P(LinearTest, RowPartsAreAddedToTheResidual) {
   });
 }
 
+// Two residual connections with a function of the first's sum between them: whoever maps a row, z
+// is whole after the first and y after the second, with the bits of doing one after the other.
+TEST_P(LinearTest, SumsAreMappedWhereTheyAreMade) {
+  constexpr int64_t kMany = 43;
+  const Layer layer;
+  std::vector<float> x(kMany * kInputs);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = layer.x[i % layer.x.size()];
+  const RowMap negate = [](core::ConstTensorView from, core::TensorView to) {
+    for (int64_t t = 0; t < from.rows(); ++t)
+      for (int64_t n = 0; n < from.cols(); ++n) to.row<float>(t)[n] = -from.row<float>(t)[n];
+  };
+  testing::RunRanks(GetParam(), [&](comm::Communicator& tp, device::Stream& stream) {
+    const spec::Range own = Share(kInputs, tp.size(), tp.rank());
+    const PackedPart part(stream, layer, {0, kOutputs}, own, {0, kOutputs});
+    RowParallelLinear linear(part.weight, tp);
+    for (const int64_t rows : {int64_t{3}, int64_t{16}, kMany}) {
+      const auto columns =
+          core::ConstTensorView(x.data(), rows, kInputs).Cols(own.first, own.size());
+      const size_t elements = static_cast<size_t>(rows * kOutputs);
+      std::vector<float> expected_y(elements, 0.5f), expected_z(elements), y(elements, 0.5f),
+          z(elements);
+      const core::TensorView plain(expected_y.data(), rows, kOutputs);
+      linear.ForwardAdd(stream, columns, plain);
+      negate(plain, core::TensorView(expected_z.data(), rows, kOutputs));
+      linear.ForwardAdd(stream, columns, plain);
+
+      const core::TensorView sums(y.data(), rows, kOutputs);
+      linear.ForwardAddMap(stream, columns, sums, negate,
+                           core::TensorView(z.data(), rows, kOutputs));
+      EXPECT_EQ(z, expected_z);
+      linear.ForwardAdd(stream, columns, sums);
+      EXPECT_EQ(y, expected_y);
+    }
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Ranks, LinearTest, ::testing::Values(1, 2, 3, 4));
 
 }  // namespace
