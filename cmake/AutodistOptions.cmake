@@ -1,6 +1,7 @@
 option(AUTODIST_BUILD_TESTS "Build the tests" ON)
 option(AUTODIST_BUILD_EXAMPLES "Build examples and exercises" ON)
 option(AUTODIST_BUILD_BENCHMARKS "Build the kernel benchmarks" OFF)
+option(AUTODIST_BUILD_FUZZERS "Build the libFuzzer programs (needs clang)" OFF)
 set(AUTODIST_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
 set(AUTODIST_WITH_MPI "AUTO" CACHE STRING "ON, OFF, or AUTO (on when Open MPI is found)")
 set(AUTODIST_WITH_ONEDNN "AUTO" CACHE STRING "ON, OFF, or AUTO (on when oneDNN and OpenMP are found)")

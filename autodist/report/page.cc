@@ -55,12 +55,18 @@ void Page::AddTable(const Table& table) {
   body_ += "</table></div>\n";
 }
 
+void Page::AddTimeline(const Timeline& timeline) {
+  has_timeline_ = true;
+  body_ += ToFigure(timeline);
+}
+
 std::string Page::ToHtml() const {
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n"
-      "<style>{1}</style>\n</head>\n<body>\n<h1>{0}</h1>\n{2}</body>\n</html>\n",
-      title_, kStyle, body_);
+      "<style>{1}{3}</style>\n</head>\n<body>\n<h1>{0}</h1>\n{2}{4}</body>\n</html>\n",
+      title_, kStyle, body_, has_timeline_ ? TimelineStyle() : "",
+      has_timeline_ ? fmt::format("<script>{}</script>\n", TimelineScript()) : "");
 }
 
 }  // namespace autodist::report

@@ -1,4 +1,5 @@
-// One self-contained HTML page: text, charts and tables, no script and nothing from the network.
+// One self-contained HTML page: text, charts, tables and timelines; nothing from the network, and
+// no script but for timelines.
 #ifndef AUTODIST_REPORT_PAGE_H_
 #define AUTODIST_REPORT_PAGE_H_
 
@@ -6,6 +7,7 @@
 
 #include "autodist/report/chart.h"
 #include "autodist/report/table.h"
+#include "autodist/report/timeline.h"
 
 namespace autodist::report {
 
@@ -18,12 +20,14 @@ class Page {
   void AddParagraph(const std::string& text);
   void AddChart(const Chart& chart);
   void AddTable(const Table& table);
+  void AddTimeline(const Timeline& timeline);
 
   std::string ToHtml() const;
 
  private:
   std::string title_;
   std::string body_;
+  bool has_timeline_ = false;
 };
 
 }  // namespace autodist::report
