@@ -2,7 +2,9 @@
 find_package(Python3 COMPONENTS Interpreter REQUIRED)
 add_test(NAME check_layers COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/check_layers.py)
 add_test(NAME check_shell COMMAND ${PROJECT_SOURCE_DIR}/tools/check_shell.sh)
-set_tests_properties(check_layers check_shell PROPERTIES LABELS unit)
+add_test(NAME profile_overlap_case
+  COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/megatron/profile_overlap_case_test.py)
+set_tests_properties(check_layers check_shell profile_overlap_case PROPERTIES LABELS unit)
 
 get_property(headers GLOBAL PROPERTY AUTODIST_HEADERS)
 get_property(libraries GLOBAL PROPERTY AUTODIST_LIBRARIES)

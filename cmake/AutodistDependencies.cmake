@@ -48,6 +48,7 @@ message(STATUS "MPI communicator: ${AUTODIST_HAVE_MPI}")
 
 if(AUTODIST_BUILD_TESTS)
   find_package(GTest REQUIRED)
+  autodist_find_library(yaml yaml-cpp yaml-cpp/yaml.h)  # reads what tune writes
 endif()
 if(AUTODIST_BUILD_BENCHMARKS)
   find_package(benchmark REQUIRED)

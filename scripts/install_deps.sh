@@ -18,7 +18,7 @@ packages=(
   nlohmann-json3-dev libcli11-dev libfmt-dev         # JSON, flags, text
   libxxhash-dev zlib1g-dev libonig-dev libutf8proc-dev
   libopenmpi-dev openmpi-bin                         # ranks on several hosts
-  libgtest-dev libgmock-dev                          # the tests
+  libgtest-dev libgmock-dev libyaml-cpp-dev python3-yaml  # the tests
   python3 shellcheck valgrind                        # checks of the tree, of its scripts, and of the instruction counts
   gdb                                                # scripts/debug
 )

@@ -14,6 +14,7 @@ std::vector<std::unique_ptr<Command>> MakeCommands() {
   commands.push_back(MakeBenchCommand());
   commands.push_back(MakeCalibrateCommand());
   commands.push_back(MakeTokenizeCommand());
+  commands.push_back(MakeTuneCommand());
   commands.push_back(MakeInspectCommand());
   commands.push_back(MakeCacheCommand());
   return commands;

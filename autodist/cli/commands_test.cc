@@ -54,7 +54,7 @@ TEST(CommandsTest, TheFlagsOfEveryCommand) {
       "no-cache no-capture-graph output-dir pipeline-parallel-size pp quiet rank-memory ranks "
       "rebuild-cache stage-layers tensor-parallel-size threads tp weights world-size";
   const std::map<std::string, std::string> expected = {
-      {"plan", Merged(run, "prompt-length")},
+      {"plan", run},
       {"generate",
        Merged(run,
               "prompt prompt-file chat token-ids min-output-length max-output-length temperature "
@@ -64,6 +64,11 @@ TEST(CommandsTest, TheFlagsOfEveryCommand) {
       {"bench", Merged(run, "prompt-length output-length repeats seed sweep grid trace")},
       {"calibrate", "collective-timeout config dtype help json output ranks threads"},
       {"tokenize", "chat config decode file help json model no-special-tokens text"},
+      {"tune",
+       "allow-pipeline case-timeout config emit help json launcher machine max-num-sm "
+       "max-token-len "
+       "max-tp-size min-num-sm model noise operators output-dir overlap-threshold repeats run "
+       "scaling-tolerance seed skip-profiling te-version"},
       {"inspect", "config help json model"},
       {"cache", "cache-dir config help json match"},
   };
@@ -163,6 +168,21 @@ TEST(RefusalTest, FlagsThatExcludeEachOther) {
   EXPECT_THAT(Refusal("tokenize", {}), HasSubstr("exactly one of"));
   EXPECT_THAT(Refusal("tokenize", {"--chat", "a.json"}), HasSubstr("reads no chat templates"));
   EXPECT_THAT(Refusal("bench", {"--grid", "tp=1,2"}), HasSubstr("--grid belongs to --sweep"));
+  EXPECT_THAT(Refusal("tune", {"guess"}), HasSubstr("tune takes overlap or diff, not \"guess\""));
+  EXPECT_THAT(Refusal("tune", {"diff", "a"}), HasSubstr("takes two tuning_report.json files"));
+  EXPECT_THAT(Refusal("tune", {"overlap"}), HasSubstr("--model is needed"));
+  EXPECT_THAT(Refusal("tune", {"overlap", "--model", "opt-1.3b", "--emit", "--run"}),
+              HasSubstr("exclude each other"));
+  EXPECT_THAT(Refusal("tune", {"overlap", "--model", "opt-1.3b", "--run"}),
+              HasSubstr("need --output-dir"));
+  EXPECT_THAT(Refusal("tune", {"overlap", "--model", "opt-1.3b", "--noise", "0.4"}),
+              HasSubstr("--noise is 0.4, must be in [0, 0.3]"));
+  EXPECT_THAT(Refusal("tune", {"overlap", "--model", "opt-1.3b", "--operators", "qkv,fc3"}),
+              HasSubstr("unknown operator \"fc3\", must be one of qkv, proj, fc1, fc2"));
+  EXPECT_THAT(Refusal("tune", {"overlap", "--model", "opt-1.3b", "--te-version", "two"}),
+              HasSubstr("--te-version two: must be a version such as 2.7"));
+  EXPECT_THAT(Refusal("tune", {"overlap", "--model", "no/such-model"}),
+              HasSubstr("names that need no file: Qwen/"));
   EXPECT_THAT(Refusal("cache", {"remove"}), HasSubstr("ls, verify or clean, not \"remove\""));
   EXPECT_THAT(Refusal("cache", {"ls", "--match", "x"}), HasSubstr("clean"));
 }

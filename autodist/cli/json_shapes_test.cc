@@ -182,6 +182,22 @@ TEST_F(JsonShapesTest, TokenizeThereAndBack) {
   EXPECT_THAT(decoded["text"].get<std::string>(), ::testing::StartsWith("<s>"));
 }
 
+// The fields of the report are listed by report_test.cc; here: one document, and the same in a
+// file.
+TEST_F(JsonShapesTest, TuneAndItsDifference) {
+  const core::Json document = Run("tune", {"overlap", "--model", "Qwen/Qwen3-8B", "--operators",
+                                           "fc1", "--output-dir", directory_.string()});
+  EXPECT_EQ(document["final"], true);
+  core::Json stored = core::ParseJsonFile(directory_ / "tuning_report.json");
+  EXPECT_EQ(stored, document);
+  const std::string report = (directory_ / "tuning_report.json").string();
+  const core::Json difference = Run("tune", {"diff", report, report});
+  EXPECT_THAT(NamesOf(difference),
+              ElementsAre("verdict_a", "verdict_b", "layers", "sites", "remarks"));
+  EXPECT_THAT(NamesOf(difference["sites"][0]),
+              ElementsAre("tp_size", "site", "setting_a", "setting_b", "wall_a_us", "wall_b_us"));
+}
+
 TEST_F(JsonShapesTest, Inspect) {
   const core::Json document = Run("inspect", {(kData / "gpt2").string()});
   EXPECT_THAT(NamesOf(document),

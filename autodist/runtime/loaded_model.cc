@@ -64,8 +64,7 @@ planner::PlanRequest RequestOf(const RunOptions& options, const spec::ModelConfi
           .quantisation = Quantisation(options.weights),
           .batch_size = options.batch_size,
           .micro_batch_size = options.micro_batch_size,
-          .max_model_len = options.max_model_len,
-          .prompt_length = options.prompt_length};
+          .max_model_len = options.max_model_len};
 }
 
 // Without --rank-memory, the ranks of this host share what it has.

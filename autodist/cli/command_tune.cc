@@ -1,0 +1,219 @@
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autodist/arch/known_models.h"
+#include "autodist/arch/registry.h"
+#include "autodist/checkpoint/model_directory.h"
+#include "autodist/cli/command.h"
+#include "autodist/cli/flag_values.h"
+#include "autodist/cli/output.h"
+#include "autodist/core/error.h"
+#include "autodist/core/json.h"
+#include "autodist/core/log.h"
+#include "autodist/tune/external_backend.h"
+#include "autodist/tune/overlap_tuner.h"
+#include "autodist/tune/report_diff.h"
+#include "autodist/tune/report_files.h"
+#include "autodist/tune/report_text.h"
+#include "autodist/tune/simulated_backend.h"
+
+namespace autodist::cli {
+namespace {
+
+using Mode = tune::ExternalBackend::Mode;
+
+constexpr double kMostNoise = 0.3;  // beyond, a simulated time could be negative
+
+class TuneCommand final : public Command {
+ public:
+  const char* name() const override { return "tune"; }
+  const char* summary() const override {
+    return "Find where tensor-parallel communication can hide behind matrix products";
+  }
+  void AddFlags(CLI::App& app) override;
+  void Prepare() override;
+  int Run() override;
+
+ private:
+  void AddMeasuringFlags(CLI::App& app);
+  void PrepareDiff() const;
+  void PrepareMode();
+  int Finish(const tune::OverlapReport& report, const std::string& script) const;
+
+  std::vector<std::string> words_;  // overlap, or diff A B
+  std::string model_text_;
+  std::string machine_ = "H100-SXM";
+  std::vector<std::string> operators_;
+  std::string te_version_ = "2.18";
+  std::string output_dir_;
+  bool emit_ = false;
+  bool run_ = false;
+  bool skip_profiling_ = false;
+  std::string launcher_ =
+      "torchrun --standalone --nproc-per-node {tp} tools/megatron/profile_overlap_case.py";
+  double case_timeout_s_ = 600;
+  double noise_ = 0;
+  uint64_t seed_ = 1234;
+  bool json_ = false;
+
+  tune::OverlapOptions options_;
+  spec::OverlapModel model_;
+  std::optional<Mode> mode_;  // none: simulated
+};
+
+// A known name, a directory, its config.json, or a model of the HuggingFace cache.
+spec::OverlapModel FindModel(const std::string& text) {
+  const std::filesystem::path path = text;
+  if (!std::filesystem::exists(path)) {
+    if (const auto known = arch::FindKnownModel(text)) return *known;
+  }
+  std::filesystem::path directory = path;
+  if (std::filesystem::is_regular_file(path)) {
+    if (path.filename() != "config.json")
+      throw core::BadInput("--model {}: a file must be called config.json", text);
+    directory = path.has_parent_path() ? path.parent_path() : ".";
+  } else {
+    try {
+      directory = checkpoint::ResolveModelDirectory(text);
+    } catch (const core::Error& error) {
+      throw core::BadInput("{}; names that need no file: {}", error.what(),
+                           fmt::join(arch::KnownModelNames(), ", "));
+    }
+  }
+  return arch::OverlapModelOf(arch::ParseConfig(directory), checkpoint::ModelSlug(directory));
+}
+
+void TuneCommand::AddFlags(CLI::App& app) {
+  app.add_option("overlap|diff", words_)->expected(1, 3);
+  app.footer(
+      "tune overlap searches; with neither --emit, --run nor --skip-profiling its times come from "
+      "formulas.\ntune diff A B compares two tuning_report.json.");
+  app.add_option("--model", model_text_,
+                 "Directory, config.json, or a name such as Qwen/Qwen3-8B, which needs no file")
+      ->type_name("MODEL");
+  app.add_option("--machine", machine_,
+                 "A100-80, B200, H100-SXM, H200, L20-PCIe, RTX-4090, or a JSON file of rates: what "
+                 "predictions rest on")
+      ->type_name("NAME|FILE")
+      ->default_str(machine_);
+  AddInteger(app, "--max-tp-size", options_.max_tp_size, "The largest tp tried: 2, 4 or 8");
+  AddInteger(app, "--max-token-len", options_.max_token_len, "Tokens of the tensor-parallel group");
+  app.add_option("--operators", operators_, "Of fc1,fc2,qkv,proj (default: all that there are)")
+      ->type_name("LIST")
+      ->delimiter(',')
+      ->expected(1, 4);
+  AddInteger(app, "--min-num-sm", options_.min_num_sm, "Fewest multiprocessors for communication");
+  AddInteger(app, "--max-num-sm", options_.max_num_sm, "Most multiprocessors for communication");
+  AddNumber(app, "--overlap-threshold", options_.overlap_threshold,
+            "Hidden share that is reported as effective; decides nothing");
+  AddNumber(app, "--scaling-tolerance", options_.scaling_tolerance,
+            "A doubled tp must take at most half the time, times this");
+  AddSwitch(app, "--allow-pipeline", options_.allow_pipeline,
+            "Measure pipelined reduce-scatter too");
+  AddInteger(app, "--repeats", options_.repeats, "Of every case, at least 7");
+  app.add_option("--te-version", te_version_, "TransformerEngine that is configured")
+      ->type_name("VERSION")
+      ->default_str(te_version_);
+  app.add_option("--output-dir", output_dir_,
+                 "Where files are written (created if needed); cases that are done there count")
+      ->type_name("DIR");
+  AddSwitch(app, "--json", json_, "Print exactly one JSON document");
+  AddMeasuringFlags(app);
+}
+
+void TuneCommand::AddMeasuringFlags(CLI::App& app) {
+  const char* const group = "Measuring";
+  AddSwitch(app, "--emit", emit_, "Write the next cases and a script that runs them")->group(group);
+  AddSwitch(app, "--run", run_, "Run the cases, round after round")->group(group);
+  AddSwitch(app, "--skip-profiling", skip_profiling_, "Report on the traces that are there")
+      ->group(group);
+  app.add_option("--launcher", launcher_,
+                 "Shell command that measures one case; {tp} stands for the number of ranks, and "
+                 "--case FILE --output DIR are added")
+      ->type_name("COMMAND")
+      ->default_str(launcher_)
+      ->group(group);
+  AddNumber(app, "--case-timeout", case_timeout_s_, "Seconds that a case may take")->group(group);
+  AddNumber(app, "--noise", noise_, "Of simulated times, as a share")->group(group);
+  AddInteger(app, "--seed", seed_, "Of that noise")->group(group);
+}
+
+void TuneCommand::PrepareDiff() const {
+  if (words_.size() != 3) throw core::BadInput("tune diff takes two tuning_report.json files");
+}
+
+void TuneCommand::PrepareMode() {
+  if (emit_ + run_ + skip_profiling_ > 1)
+    throw core::BadInput("--emit, --run and --skip-profiling exclude each other");
+  if (emit_) mode_ = Mode::kEmit;
+  if (run_) mode_ = Mode::kRun;
+  if (skip_profiling_) mode_ = Mode::kRead;
+  if (mode_ && output_dir_.empty())
+    throw core::BadInput("--emit, --run and --skip-profiling need --output-dir DIR");
+  if (mode_ && noise_ != 0) throw core::BadInput("--noise is for simulated times only");
+  if (!(noise_ >= 0 && noise_ <= kMostNoise))
+    throw core::BadInput("--noise is {}, must be in [0, {}]", noise_, kMostNoise);
+  if (!(case_timeout_s_ > 0 && case_timeout_s_ <= 1e6))
+    throw core::BadInput("--case-timeout is {}, must be in (0, 1e6]", case_timeout_s_);
+}
+
+void TuneCommand::Prepare() {
+  if (words_.empty() || (words_[0] != "overlap" && words_[0] != "diff"))
+    throw core::BadInput("tune takes overlap or diff, not \"{}\"", words_.empty() ? "" : words_[0]);
+  if (words_[0] == "diff") return PrepareDiff();
+  if (words_.size() != 1) throw core::BadInput("tune overlap takes no {}", words_[1]);
+  if (model_text_.empty())
+    throw core::BadInput("--model is needed: a directory or one of {}",
+                         fmt::join(arch::KnownModelNames(), ", "));
+  PrepareMode();
+  options_.machine = planner::FindMachine(machine_);
+  options_.te_version = tune::ParseTeVersion(te_version_);
+  for (const std::string& name : operators_)
+    options_.operators.push_back(spec::ParseLinearOp(name, "--operators"));
+  model_ = FindModel(model_text_);
+  tune::Validate(options_, model_);
+  if (output_dir_.empty()) return;
+  std::error_code error;
+  std::filesystem::create_directories(output_dir_, error);
+  if (error) throw core::BadInput("--output-dir {}: {}", output_dir_, error.message());
+}
+
+int TuneCommand::Run() {
+  if (words_[0] == "diff") {
+    const tune::ReportDifference difference = tune::DiffReports(words_[1], words_[2]);
+    Print(json_ ? core::DumpJson(tune::ToJson(difference), 2) + "\n" : tune::ToText(difference));
+    return 0;
+  }
+  if (!mode_) {
+    tune::SimulatedBackend backend(model_, options_.max_token_len, options_.machine, noise_, seed_);
+    return Finish(tune::TuneOverlap(model_, options_, backend), "");
+  }
+  tune::ExternalBackend backend(
+      tune::CaseStore(std::filesystem::absolute(output_dir_), model_, options_),
+      {.mode = *mode_,
+       .launcher = launcher_,
+       .case_timeout_s = case_timeout_s_,
+       .on_case = [](const std::string& id, size_t left, size_t of) {
+         core::Log("{} ({} of {} left in this round)", id, left, of);
+       }});
+  const tune::OverlapReport report = tune::TuneOverlap(model_, options_, backend);
+  return Finish(report, backend.script());
+}
+
+int TuneCommand::Finish(const tune::OverlapReport& report, const std::string& script) const {
+  if (!output_dir_.empty()) tune::WriteReportFiles(report, output_dir_);
+  Print(json_ ? core::DumpJson(tune::ToJson(report), 2) + "\n" : tune::ToText(report));
+  if (!script.empty() && !json_) PrintLine("next: run {}, then this command again", script);
+  return 0;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> MakeTuneCommand() { return std::make_unique<TuneCommand>(); }
+
+}  // namespace autodist::cli

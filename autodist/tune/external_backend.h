@@ -1,0 +1,50 @@
+// Measurements by a launcher on real devices, through files.
+#ifndef AUTODIST_TUNE_EXTERNAL_BACKEND_H_
+#define AUTODIST_TUNE_EXTERNAL_BACKEND_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "autodist/tune/case_store.h"
+#include "autodist/tune/overlap_backend.h"
+
+namespace autodist::tune {
+
+class ExternalBackend final : public OverlapBackend {
+ public:
+  enum class Mode {
+    kRead,  // takes what is there, writes nothing
+    kEmit,  // writes the cases that are missing, and a script that runs them
+    kRun,   // runs them, one after the other
+  };
+
+  struct Options {
+    Mode mode = Mode::kRead;
+    std::string launcher;  // a shell command; see CaseStore::WriteScript
+    double case_timeout_s = 600;
+    // Called before a case runs: its id, how many cases of the round are left, and out of how many.
+    std::function<void(const std::string&, size_t, size_t)> on_case = {};
+  };
+
+  ExternalBackend(CaseStore store, Options options);
+
+  std::string Description() const override;
+  // kRun: a launcher that fails, writes no result, or outlives case_timeout_s (it is killed, with
+  // its children) makes a failed case.
+  CaseResults Measure(const std::vector<OverlapCase>& cases) override;
+
+  // Of the last round, after kEmit.
+  const std::string& script() const { return script_; }
+
+ private:
+  void Run(const OverlapCase& overlap_case) const;
+
+  CaseStore store_;
+  Options options_;
+  std::string script_;
+};
+
+}  // namespace autodist::tune
+
+#endif  // AUTODIST_TUNE_EXTERNAL_BACKEND_H_
