@@ -93,6 +93,7 @@ void BenchCommand::Prepare() {
                          bench_.prompt_length, bench_.output_length, context);
   if (options_.max_model_len == 0)
     options_.max_model_len = bench_.prompt_length + bench_.output_length;
+  options_.prompt_length = bench_.prompt_length;
   bench_.batch_size = options_.batch_size;
   options_.record_ops = runtime::OpRecording::kTotals;
   run_.PrepareOutputDir();

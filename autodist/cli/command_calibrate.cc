@@ -12,6 +12,7 @@
 #include "autodist/core/error.h"
 #include "autodist/core/file.h"
 #include "autodist/core/json.h"
+#include "autodist/device/topology.h"
 #include "autodist/measure/calibration.h"
 #include "autodist/runtime/job.h"
 #include "autodist/runtime/loaded_model.h"
@@ -32,7 +33,7 @@ class CalibrateCommand final : public Command {
 
  private:
   std::string output_;
-  int ranks_ = 2;
+  int ranks_ = 1;
   runtime::RunOptions options_;
   core::DType dtype_ = core::DType::kBF16;
   bool json_ = false;
@@ -69,8 +70,6 @@ int CalibrateCommand::Run() {
                             .comm = {.collective_timeout_s = options_.collective_timeout_s}});
   std::optional<core::Error> error;
   const int local = alone ? world : launch.local_world_size;
-  if (world < 2)
-    error = core::BadInput("--ranks is {}, must be at least 2: links join ranks", world);
   if (world % local != 0)
     error =
         core::BadInput("{} of {} ranks are on this host, must be as many on each", local, world);
@@ -78,7 +77,8 @@ int CalibrateCommand::Run() {
   std::vector<spec::Cluster> clusters(job.ranks().size());
   job.Run([&](size_t i) {
     const runtime::Rank& rank = job.ranks()[i];
-    clusters[i] = measure::Calibrate(*rank.world, *rank.stream, world / local, dtype_);
+    clusters[i] =
+        measure::Calibrate(*rank.world, *rank.stream, world / local, device::UsableCores(), dtype_);
   });
   if (!job.holds_rank0()) return 0;
   const std::string document = core::DumpJson(spec::ToJson(clusters.front()), 2) + "\n";

@@ -162,6 +162,7 @@ ModelRunnerOptions GenerateCommand::PlanLengths(ModelRunnerOptions options,
           "--max-output-length is {}; after the {} tokens of prompt {} the context of {} leaves {}",
           request_.max_output_length, length, p, context, context - length);
     longest = std::max(longest, std::min(context, length + request_.max_output_length));
+    options.prompt_length = std::max(options.prompt_length, length);
   }
   options.max_model_len = options.max_model_len > 0 ? options.max_model_len : longest;
   return options;

@@ -1,12 +1,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "autodist/arch/registry.h"
 #include "autodist/checkpoint/model_directory.h"
 #include "autodist/checkpoint/safetensors.h"
 #include "autodist/cli/command.h"
+#include "autodist/cli/flag_values.h"
 #include "autodist/cli/output.h"
 #include "autodist/cli/run_flags.h"
 #include "autodist/core/file.h"
@@ -23,16 +25,26 @@ class PlanCommand final : public Command {
   const char* summary() const override {
     return "Show how a model would be split, and what that costs";
   }
-  void AddFlags(CLI::App& app) override { run_.Add(app); }
+  void AddFlags(CLI::App& app) override;
   void Prepare() override { run_.PrepareOutputDir(); }
   int Run() override;
 
  private:
   RunFlags run_;
+  std::optional<int64_t> prompt_length_;
 };
 
+void PlanCommand::AddFlags(CLI::App& app) {
+  AddOptionalInteger<int64_t>(
+      app, "--prompt-length", prompt_length_,
+      "Positions of a sequence that are prompt, in predictions (default: half)", 1)
+      ->group("Plan");
+  run_.Add(app);
+}
+
 int PlanCommand::Run() {
-  const ModelRunnerOptions options = run_.Options();
+  ModelRunnerOptions options = run_.Options();
+  options.prompt_length = prompt_length_.value_or(0);
   const runtime::PlannedModel planned = runtime::PlanModel(options);
   if (runtime::LaunchOf(options).rank != 0) return 0;  // one process of a launched job prints
   const core::Json document = spec::ToJson(planned.plan);

@@ -54,7 +54,7 @@ TEST(CommandsTest, TheFlagsOfEveryCommand) {
       "no-cache no-capture-graph output-dir pipeline-parallel-size pp quiet rank-memory ranks "
       "rebuild-cache stage-layers tensor-parallel-size threads tp weights world-size";
   const std::map<std::string, std::string> expected = {
-      {"plan", run},
+      {"plan", Merged(run, "prompt-length")},
       {"generate",
        Merged(run,
               "prompt prompt-file chat token-ids min-output-length max-output-length temperature "

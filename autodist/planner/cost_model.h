@@ -1,26 +1,25 @@
-// Predicted time of prefill and decode on a mesh. Simple on purpose: it ranks meshes, it does not
-// replace a measurement.
+// Predicted time of prefill and decode on a mesh, from what is read, computed and sent, and the
+// rates of a cluster. It ranks meshes; bench/growth.py shows how far it is from measurements.
 //
-// A rank owns cores / ranks of its host, and of the host's rates (bytes read per second, flops) the
-// share that its cores have, but at most an equal part among the ranks of the host that are busy at
-// once (all of them: tp times the stages with work). One forward call of `rows` tokens through
+// With the seconds that planner/rates.h gives to a rank, one forward call of `rows` tokens through
 // stage s takes
 //
 //   t_s = max over its tp ranks of
-//           max(matrix bytes / read rate, matrix flops / flop rate)                    layers
-//         + max(cache bytes / read rate, attention flops / attention rate)
-//         + max(head bytes / read rate, head flops / flop rate)                        last stage
-//         + row bytes / row rate + 6 layers * operation                norms, activations, sums
-//       + 2 * layers * all_reduce(rows)                                                tp > 1
-//       + all_reduce(rows) on the first stage, one latency on the last                 vocabulary
-//       + send(rows)                                                   but for the last stage
+//           Products(matrices of its layers)
+//         + Attention() and Cache(), or CachedAttention() where each row is a sequence
+//         + Rows(activations read and written) + 10 Operations() a layer
+//         + Products(head)                                     last stage
+//         + Wait(all of this)                                  tp > 1, or pp > 1 and C > 1
+//       + 2 * layers * sum(rows)                               tp > 1
+//       + all_reduce(rows) on the first stage, two latencies on the last    vocabulary
+//       + send(rows)                                           but for the last stage
 //
-// with attention flops = 4 * rows * keys * heads * head_dim, row bytes as in RowBytes(),
-// all_reduce(rows) = latency + 2 (tp - 1) / tp * message / link, send(rows) = latency + message /
-// link, and message = 4 * rows * hidden; the link is the one within a host when all that meet are
-// on one, else the one between hosts. C calls in flight then take  sum_s t_s + (C - 1) * max_s t_s
-// when each goes through once (prefill: the chunks of all prompts), and max(sum_s t_s + latency, C
-// * max_s t_s) per token when they go round and round (decode: the micro-batches).
+// where all_reduce(rows) = latency + 2 (tp - 1) / tp * message / link, message = 4 * rows * hidden;
+// sum(rows) is the same below 16 rows, from there on two latencies, one message out and one in the
+// compute dtype back, times (tp - 1) / tp; send(rows) = latency + message / link. C calls in flight
+// then take  sum_s t_s + (C - 1) * max_s t_s  when each goes through once (prefill: the chunks of
+// all prompts), and max(sum_s t_s + latency, C * max_s t_s) per token when they go round and round
+// (decode: the micro-batches).
 #ifndef AUTODIST_PLANNER_COST_MODEL_H_
 #define AUTODIST_PLANNER_COST_MODEL_H_
 
@@ -30,8 +29,8 @@
 
 namespace autodist::planner {
 
-// For a batch whose sequences each fill max_model_len: the first half is the prompt, the rest is
-// generated.
+// For a batch whose sequences each fill max_model_len, shape.prompt_length of it with the prompt
+// and the rest with generated tokens.
 struct Prediction {
   double prefill_s = 0.0;  // all prompts
   double decode_s = 0.0;   // all generated tokens
@@ -47,19 +46,9 @@ struct Prediction {
   }
 };
 
-// REQUIRES: the rates of `cluster` are positive (CompleteCluster).
+// REQUIRES: `cluster` is complete (rates.h: CompleteCluster).
 Prediction Predict(const spec::ModelConfig& config, const Outline& outline,
                    const spec::Cluster& cluster);
-
-// `cluster` with the rates of a typical present-day host of that many cores when the first four
-// rates are 0 (unknown): 8 GB/s read and 30 GFLOP/s per core, 5 us and 4 GB/s between ranks. Of
-// the others, 0 stays for "free", or becomes what spec/cluster.h says. Throws core::Error (bad
-// input) when some of the four are given and one is not a positive, finite number, another rate is
-// negative or not finite, cores < 1 or hosts < 1.
-spec::Cluster CompleteCluster(const spec::Cluster& cluster);
-
-// Whether the rates are unknown, so that CompleteCluster fills them in.
-bool RatesUnknown(const spec::Cluster& cluster);
 
 }  // namespace autodist::planner
 

@@ -24,6 +24,7 @@ struct RunShape {
   int64_t batch_size = 1;
   int64_t micro_batch_size = 1;
   int64_t max_model_len = 1;
+  int64_t prompt_length = 1;  // of it, for predictions: nothing else depends on it
   int64_t prefill_chunk = 512;
 
   core::WeightFormat weight_format() const {

@@ -45,12 +45,11 @@ std::string Describe(const Candidate& candidate) {
 std::string Basis(const Outline& outline, const spec::Cluster& cluster) {
   const RunShape& shape = outline.shape;
   return fmt::format(
-      "predictions: {} sequence{} of {} positions, half of them prompt; {} cores, {:.3g} GB/s, "
-      "{:.3g} "
-      "GFLOP/s, {:.3g} us and {:.3g} GB/s between ranks",
-      shape.batch_size, shape.batch_size == 1 ? "" : "s", shape.max_model_len, cluster.cores,
-      cluster.read_bytes_per_s / 1e9, cluster.flops_per_s / 1e9, cluster.link_latency_s * 1e6,
-      cluster.link_bytes_per_s / 1e9);
+      "predictions: {} sequence{} of {} positions, {} of them prompt; {} cores, {:.3g} GB/s, "
+      "{:.3g} GFLOP/s, {:.3g} us and {:.3g} GB/s between ranks",
+      shape.batch_size, shape.batch_size == 1 ? "" : "s", shape.max_model_len, shape.prompt_length,
+      cluster.cores, cluster.read_bytes_per_s / 1e9, cluster.flops_per_s / 1e9,
+      cluster.link_latency_s * 1e6, cluster.link_bytes_per_s / 1e9);
 }
 
 bool Cuts(const spec::ModelConfig& config, const spec::Mesh& mesh) {

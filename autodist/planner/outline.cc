@@ -18,6 +18,8 @@ RunShape ShapeOf(const spec::ModelConfig& config, const PlanRequest& request, in
   shape.micro_batch_size = request.micro_batch_size;
   if (shape.micro_batch_size == 0) shape.micro_batch_size = (request.batch_size + pp - 1) / pp;
   shape.max_model_len = request.max_model_len == 0 ? config.context_length : request.max_model_len;
+  shape.prompt_length = request.prompt_length > 0 ? request.prompt_length
+                                                  : std::max<int64_t>(1, shape.max_model_len / 2);
   shape.prefill_chunk = kPrefillChunk;
   return shape;
 }

@@ -5,10 +5,10 @@
 
 #include "autodist/core/check.h"
 #include "autodist/core/error.h"
-#include "autodist/planner/cost_model.h"
 #include "autodist/planner/mesh_search.h"
 #include "autodist/planner/notes.h"
 #include "autodist/planner/outline.h"
+#include "autodist/planner/rates.h"
 
 namespace autodist::planner {
 namespace {
@@ -57,6 +57,10 @@ void CheckRequest(const spec::ModelConfig& config, const PlanRequest& request) {
     throw core::BadInput(
         "--max-model-len is {}, must be at least 1 and at most {}, the context of the model",
         request.max_model_len, config.context_length);
+  const int64_t longest = request.max_model_len > 0 ? request.max_model_len : config.context_length;
+  if (request.prompt_length < 0 || request.prompt_length > longest)
+    throw core::BadInput("--prompt-length is {}, must be at least 1 and at most {} positions",
+                         request.prompt_length, longest);
 }
 
 // The rectangle of `tensor` that a rank with `share` holds.

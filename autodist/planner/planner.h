@@ -42,6 +42,7 @@ struct PlanRequest {
   int64_t batch_size = 1;        // sequences in flight; each holds a KV cache of max_model_len
   int64_t micro_batch_size = 0;  // sequences per micro-batch; 0: ceil(batch_size / pp)
   int64_t max_model_len = 0;     // positions per sequence; 0: the model's context length
+  int64_t prompt_length = 0;     // of those, for predictions; 0: half
 };
 
 // The plan. Throws core::Error (bad input) for
@@ -49,8 +50,8 @@ struct PlanRequest {
 //   dp != 1; a layout that does not sum to the layer count; a length above the model's context;
 //   a rank that needs more memory than the cluster gives it, with what it needs it for, and what
 //   would fit.
-// Predictions use the rates of `cluster`; all four zero: those of TypicalHost, and the reasons say
-// so.
+// Predictions use the rates of `cluster`; where those of the host are unknown, typical ones, and
+// the reasons say so.
 spec::ParallelPlan MakePlan(const spec::ModelConfig& config,
                             const std::vector<spec::ModelTensor>& tensors,
                             const spec::Cluster& cluster, const PlanRequest& request);

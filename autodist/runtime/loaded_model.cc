@@ -64,7 +64,8 @@ planner::PlanRequest RequestOf(const RunOptions& options, const spec::ModelConfi
           .quantisation = Quantisation(options.weights),
           .batch_size = options.batch_size,
           .micro_batch_size = options.micro_batch_size,
-          .max_model_len = options.max_model_len};
+          .max_model_len = options.max_model_len,
+          .prompt_length = options.prompt_length};
 }
 
 // Without --rank-memory, the ranks of this host share what it has.

@@ -57,6 +57,8 @@ struct RunOptions {
   // Positions per sequence, prompt and output together; 0: the model's context. The KV cache itself
   // is sized to each request.
   int64_t max_model_len = 0;
+  // Of those, in the plan's predictions; 0: half.
+  int64_t prompt_length = 0;
   // Per rank; 0: usable cores / ranks of this host.
   int threads = 0;
   // Record work as graphs and replay it: needs a GPU. Unset: the device's default.

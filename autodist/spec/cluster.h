@@ -10,26 +10,45 @@
 
 namespace autodist::spec {
 
+// How many weights products of `rows` rows of inputs work through.
+struct ProductRate {
+  int64_t rows = 1;
+  double weights_per_s = 0.0;
+};
+
 // Hosts that are alike; ranks are spread over them evenly, in rank order. Rates are those of one
-// host, all its cores together, at the work of a model (measure/calibration.h); 0: unknown.
+// host, all its ranks at work together, at the work of a model (measure/calibration.h); 0: unknown.
 struct Cluster {
   int cores = 1;  // usable cores of one host
   int hosts = 1;
   std::vector<uint64_t> rank_memory_bytes =
       {};  // per rank, or one value for all; empty: unknown, nothing is refused
 
-  // Without these four nothing is known (planner/cost_model.h: CompleteCluster).
+  // Without the first two nothing is known (planner/rates.h: CompleteCluster).
   double read_bytes_per_s = 0.0;  // reading weights, one row of inputs at a time
   double flops_per_s = 0.0;       // matrix products of many rows in the compute dtype
   double link_latency_s = 0.0;    // of one collective between ranks of one host
   double link_bytes_per_s = 0.0;  // between two ranks of one host
 
   // What refines them.
-  double core_read_bytes_per_s = 0.0;  // one core while the others are idle; 0: its part of the
-                                       // host's
-  double attention_flops_per_s = 0.0;  // scores and mixing of many rows; 0: as matrix products
+  double core_read_bytes_per_s = 0.0;      // one core while the others are idle; 0: its part of the
+                                           // host's
+  std::vector<ProductRate> products = {};  // by rows, ascending; empty: as read_bytes_per_s and
+                                           // flops_per_s bound them
+  double attention_flops_per_s = 0.0;      // scores and mixing of many rows; 0: as matrix products
+  double attention_scores_per_s = 0.0;     // softmax: scores, of one query and key each; 0: free
+  double attention_extra_keys = 0.0;       // what a query takes beside its keys, in keys
+  double cache_write_bytes_per_s = 0.0;    // many keys and values to the cache; 0: free
+  double cache_extra_keys = 0.0;           // what a token takes of a key-value head beside the
+                                           // cached positions it sees, in positions
+  double cache_bytes_per_s = 0.0;          // attention of single tokens: reads; 0: as of weights
+  double cache_flops_per_s = 0.0;          // and computing; 0: free
   double row_bytes_per_s = 0.0;  // norms, activations, sums: bytes of activations; 0: they are free
   double operation_s = 0.0;      // one kernel on next to no data, the meeting of threads included
+  // The part of the time since ranks of one group last met that a rank waits for the latest of
+  // them, computing one row and many rows at a time.
+  double wait_fraction_one_row = 0.0;
+  double wait_fraction_many_rows = 0.0;
   double host_link_latency_s = 0.0;    // between ranks of two hosts; 0: as within a host
   double host_link_bytes_per_s = 0.0;  // 0: as within a host
 };

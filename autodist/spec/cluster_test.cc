@@ -28,16 +28,26 @@ TEST(ClusterTest, ComesBackFromItsJson) {
                         .link_latency_s = 3,
                         .link_bytes_per_s = 4,
                         .core_read_bytes_per_s = 5,
+                        .products = {{.rows = 1, .weights_per_s = 1.5}, {.rows = 8}},
                         .attention_flops_per_s = 6,
-                        .row_bytes_per_s = 7,
-                        .operation_s = 8,
-                        .host_link_latency_s = 9,
-                        .host_link_bytes_per_s = 10};
+                        .attention_scores_per_s = 7,
+                        .attention_extra_keys = 8,
+                        .cache_write_bytes_per_s = 8.25,
+                        .cache_extra_keys = 8.5,
+                        .cache_bytes_per_s = 9,
+                        .cache_flops_per_s = 10,
+                        .row_bytes_per_s = 11,
+                        .operation_s = 12,
+                        .wait_fraction_one_row = 13,
+                        .wait_fraction_many_rows = 14,
+                        .host_link_latency_s = 15,
+                        .host_link_bytes_per_s = 16};
   const core::Json document = ToJson(cluster);
-  EXPECT_EQ(document.size(), 12u);
+  EXPECT_EQ(document.size(), 21u);
   EXPECT_EQ(ToJson(ParseCluster(document, "c.json")), document);
   EXPECT_EQ(ParseCluster(document, "c.json").hosts, 2);
-  EXPECT_EQ(ParseCluster(document, "c.json").host_link_bytes_per_s, 10);
+  EXPECT_EQ(ParseCluster(document, "c.json").host_link_bytes_per_s, 16);
+  EXPECT_EQ(ParseCluster(document, "c.json").products[0].weights_per_s, 1.5);
 }
 
 TEST(ClusterTest, RefusesWhatItDoesNotKnow) {
@@ -45,6 +55,10 @@ TEST(ClusterTest, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(RefusalOf({{"cores", 0}}), ::testing::HasSubstr("cores is 0"));
   EXPECT_EQ(RefusalOf({{"cores", 2}, {"flop_per_s", 1e9}}),
             "c.json: field flop_per_s is not one of a cluster's");
+  EXPECT_THAT(RefusalOf({{"cores", 2}, {"products", 3}}), ::testing::HasSubstr("not a list"));
+  const core::Json rate = {{"rows", 8}, {"weights_per_s", 1e9}};
+  EXPECT_THAT(RefusalOf({{"cores", 2}, {"products", core::Json::array({rate, rate})}}),
+              ::testing::HasSubstr("8 rows behind 8"));
 }
 
 }  // namespace

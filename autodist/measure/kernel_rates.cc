@@ -1,0 +1,295 @@
+#include "autodist/measure/kernel_rates.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <span>
+
+#include "autodist/core/random.h"
+#include "autodist/kernels/activation.h"
+#include "autodist/kernels/attention.h"
+#include "autodist/kernels/elementwise.h"
+#include "autodist/kernels/norm.h"
+#include "autodist/planner/rates.h"
+
+namespace autodist::measure {
+namespace {
+
+using core::ConstTensorView;
+using core::DType;
+using core::TensorView;
+
+constexpr int64_t kHidden = 1024;
+constexpr int64_t kFfn = 4096;
+constexpr int64_t kQkv = 1536;
+
+// Numbers of both signs around 0.02 in f32 and in bf16, as those of a model: with others,
+// activations may be slower.
+device::Buffer Filled(size_t bytes) {
+  constexpr uint16_t kExponent = 0x3c80, kSignAndFraction = 0x807f;
+  std::array<uint16_t, 4096> pattern;
+  for (size_t i = 0; i < pattern.size(); ++i)
+    pattern[i] = static_cast<uint16_t>(kExponent | (core::RandomBits(1, 0, i) & kSignAndFraction));
+  device::Buffer buffer(bytes);
+  for (size_t done = 0; done < bytes; done += sizeof(pattern))
+    std::memcpy(buffer.as<std::byte>() + done, pattern.data(),
+                std::min(sizeof(pattern), bytes - done));
+  return buffer;
+}
+
+size_t Bytes(int64_t rows, int64_t cols, DType dtype) {
+  return static_cast<size_t>(rows * cols) * core::SizeOf(dtype);
+}
+
+// KvWrite() and Attention() over the caches of several layers.
+class AttentionWork {
+ public:
+  struct Shape {
+    int64_t heads;
+    int64_t kv_heads;
+    int64_t head_dim;
+    int64_t sequences;
+    int64_t rows;   // of each sequence
+    int64_t first;  // position of the first row
+    size_t bytes;   // of all caches; at least one layer
+  };
+
+  AttentionWork(DType dtype, const Shape& shape)
+      : shape_(shape),
+        layout_{.dtype = dtype, .kv_heads = shape.kv_heads, .head_dim = shape.head_dim},
+        dtype_(dtype) {
+    const int64_t pages =
+        (shape.first + shape.rows + layout_.page_tokens - 1) / layout_.page_tokens;
+    const size_t table_bytes = static_cast<size_t>(pages) * layout_.page_bytes();
+    const auto sequences = static_cast<size_t>(shape.sequences);
+    const size_t layers = std::max(size_t{1}, shape.bytes / (2 * sequences * table_bytes));
+    cache_ = Filled(2 * sequences * layers * table_bytes);
+    std::byte* page = cache_.as<std::byte>();
+    pages_.resize(2 * sequences * layers);
+    for (std::vector<void*>& table : pages_)
+      for (int64_t i = 0; i < pages; ++i, page += layout_.page_bytes()) table.push_back(page);
+    for (size_t i = 0; i < sequences * layers; ++i)
+      sequences_.push_back({.row = static_cast<int64_t>(i % sequences) * shape.rows,
+                            .tokens = shape.rows,
+                            .first_position = shape.first,
+                            .k_pages = pages_[2 * i],
+                            .v_pages = pages_[2 * i + 1]});
+    for (int64_t head = 0; head < shape.heads; ++head)
+      kv_head_of_q_.push_back(static_cast<int32_t>(head * shape.kv_heads / shape.heads));
+    q_ = Filled(Bytes(rows(), shape.heads * shape.head_dim, DType::kF32));
+    kv_ = Filled(Bytes(rows(), kv_cols(), DType::kF32));
+    out_ = device::Buffer(Bytes(rows(), shape.heads * shape.head_dim, dtype));
+  }
+
+  void Write(device::Stream& stream) const {
+    const ConstTensorView kv(kv_.as<float>(), rows(), kv_cols());
+    ForLayers([&](auto sequences) { kernels::KvWrite(stream, kv, kv, sequences, layout_); });
+  }
+  void Attend(device::Stream& stream) const {
+    ForLayers([&](auto sequences) { Attend(stream, sequences); });
+  }
+  // One layer behind the other, as a decoder does.
+  void Run(device::Stream& stream) const {
+    const ConstTensorView kv(kv_.as<float>(), rows(), kv_cols());
+    ForLayers([&](auto sequences) {
+      kernels::KvWrite(stream, kv, kv, sequences, layout_);
+      Attend(stream, sequences);
+    });
+  }
+
+  double keys() const {  // that a row sees, on average
+    return static_cast<double>(shape_.first) + static_cast<double>(shape_.rows + 1) / 2;
+  }
+  double queries() const { return layer_rows() * static_cast<double>(shape_.heads); }
+  // Per position that every row sees.
+  double key_bytes() const {
+    return layer_rows() * 2.0 * static_cast<double>(kv_cols()) *
+           static_cast<double>(core::SizeOf(dtype_));
+  }
+  double key_flops() const { return queries() * 4.0 * static_cast<double>(shape_.head_dim); }
+  double written_bytes() const {
+    return layer_rows() * 2.0 * static_cast<double>(kv_cols()) *
+           (sizeof(float) + static_cast<double>(core::SizeOf(dtype_)));
+  }
+
+ private:
+  int64_t rows() const { return shape_.sequences * shape_.rows; }
+  double layer_rows() const {
+    return static_cast<double>(sequences_.size()) * static_cast<double>(shape_.rows);
+  }
+  int64_t kv_cols() const { return shape_.kv_heads * shape_.head_dim; }
+
+  template <typename Layer>
+  void ForLayers(const Layer& layer) const {
+    const auto sequences = static_cast<size_t>(shape_.sequences);
+    for (size_t first = 0; first < sequences_.size(); first += sequences)
+      layer(std::span(sequences_).subspan(first, sequences));
+  }
+  void Attend(device::Stream& stream, std::span<const kernels::KvSequence> sequences) const {
+    const int64_t cols = shape_.heads * shape_.head_dim;
+    kernels::Attention(stream, ConstTensorView(q_.as<float>(), rows(), cols), sequences, layout_,
+                       {.scale = 0.125f, .kv_head_of_q = kv_head_of_q_},
+                       TensorView(out_.data(), dtype_, rows(), cols));
+  }
+
+  Shape shape_;
+  kernels::KvPageLayout layout_;
+  DType dtype_;
+  device::Buffer cache_, q_, kv_, out_;
+  std::vector<std::vector<void*>> pages_;  // by layer and sequence: of keys, of values
+  std::vector<kernels::KvSequence> sequences_;
+  std::vector<int32_t> kv_head_of_q_;
+};
+
+}  // namespace
+
+LayerStack::Matrix::Matrix(DType dtype, int64_t outputs, int64_t inputs)
+    : layout(dtype, outputs, inputs), data(Filled(layout.bytes())) {}
+
+LayerStack::LayerStack(DType dtype, size_t bytes, int64_t max_rows)
+    : dtype_(dtype),
+      input_(Filled(Bytes(max_rows, kFfn, dtype))),
+      activated_(Filled(Bytes(max_rows, kFfn, dtype))),
+      outputs_(Bytes(max_rows, 2 * kFfn, DType::kF32)) {
+  size_t held = 0;
+  do {
+    const Layer& layer = layers_.emplace_back(Layer{.qkv = {dtype, kQkv, kHidden},
+                                                    .attention_output = {dtype, kHidden, kHidden},
+                                                    .gate_up = {dtype, 2 * kFfn, kHidden},
+                                                    .down = {dtype, kHidden, kFfn}});
+    held += layer.qkv.data.bytes() + layer.attention_output.data.bytes() +
+            layer.gate_up.data.bytes() + layer.down.data.bytes();
+  } while (held < bytes);
+}
+
+void LayerStack::Run(device::Stream& stream, int64_t rows,
+                     const std::function<void()>& meet) const {
+  const ConstTensorView narrow(input_.data(), dtype_, rows, kHidden);
+  const ConstTensorView wide(input_.data(), dtype_, rows, kFfn);
+  const auto output = [&](int64_t cols) { return TensorView(outputs_.as<float>(), rows, cols); };
+  for (const Layer& layer : layers_) {
+    kernels::Linear(stream, narrow, layer.qkv.view(), output(kQkv));
+    kernels::Linear(stream, narrow, layer.attention_output.view(), output(kHidden), {},
+                    /*accumulate=*/true);
+    if (meet) meet();
+    kernels::LinearGated(stream, narrow, layer.gate_up.view(), {}, kernels::ActivationKind::kSilu,
+                         output(2 * kFfn), TensorView(activated_.data(), dtype_, rows, kFfn));
+    kernels::Linear(stream, wide, layer.down.view(), output(kHidden), {}, /*accumulate=*/true);
+    if (meet) meet();
+  }
+}
+
+double LayerStack::weights() const {
+  constexpr int64_t kOfLayer = kHidden * (kQkv + kHidden + 2 * kFfn + kFfn);
+  return static_cast<double>(layers_.size()) * kOfLayer;
+}
+
+double LayerStack::row_bytes() const {
+  return static_cast<double>(layers_.size()) *
+         planner::ProductRowBytes({.hidden = kHidden,
+                                   .q = kHidden,
+                                   .kv = (kQkv - kHidden) / 2,
+                                   .ffn = kFfn,
+                                   .gated = true},
+                                  static_cast<double>(core::SizeOf(dtype_)), /*accumulate=*/true);
+}
+
+// A query with k keys takes (k + extra) * (1 / scores rate + 4 * head_dim / flop rate): three times
+// give the three unknowns.
+AttentionRates MeasureAttention(device::Stream& stream, DType dtype, const TimeCall& time) {
+  const auto work = [&](int64_t head_dim, int64_t first) {
+    return AttentionWork(dtype, {.heads = 16,
+                                 .kv_heads = 4,
+                                 .head_dim = head_dim,
+                                 .sequences = 1,
+                                 .rows = kManyRows,
+                                 .first = first,
+                                 .bytes = size_t{32} << 20});
+  };
+  const auto query_s = [&](const AttentionWork& w) {
+    return time([&] { w.Attend(stream); }) / w.queries();
+  };
+  constexpr int64_t kFar = 3072;
+  const AttentionWork start = work(64, 0), far = work(64, kFar), wide = work(128, kFar);
+  const double start_s = query_s(start), far_s = query_s(far);
+  const double key_s = std::max((far_s - start_s) / (far.keys() - start.keys()), 1e-15);
+  const double extra = std::max(0.0, start_s / key_s - start.keys());
+  const double wide_key_s = query_s(wide) / (wide.keys() + extra);
+  const double element_s =
+      std::clamp((wide_key_s - key_s) / 64, wide_key_s / 256, wide_key_s / 128);
+  const double score_s = wide_key_s - 128 * element_s;
+  return {.flops_per_s = 4.0 / element_s,
+          .scores_per_s = score_s > 0 ? 1.0 / score_s : 0.0,
+          .extra_keys = extra,
+          .write_bytes_per_s = start.written_bytes() / time([&] { start.Write(stream); })};
+}
+
+CachedAttentionRates MeasureCachedAttention(device::Stream& stream, DType dtype, size_t bytes,
+                                            const TimeCall& time) {
+  const auto work = [&](int64_t heads, int64_t kv_heads, int64_t keys) {
+    return AttentionWork(dtype, {.heads = heads,
+                                 .kv_heads = kv_heads,
+                                 .head_dim = 64,
+                                 .sequences = 8,
+                                 .rows = 1,
+                                 .first = keys - 1,
+                                 .bytes = bytes});
+  };
+  // Seconds per byte that a position of the cache has in all layers together.
+  const auto byte_s = [&](const AttentionWork& w) {
+    return time([&] { w.Run(stream); }) / w.key_bytes();
+  };
+  double few_s, few_keys;
+  {
+    const AttentionWork few = work(8, 8, 128);
+    few_s = byte_s(few);
+    few_keys = few.keys();
+  }
+  const AttentionWork many = work(8, 8, 2048);
+  const double many_s = byte_s(many);
+  const double key_byte_s = std::max((many_s - few_s) / (many.keys() - few_keys), 1e-15);
+  const double extra = std::max(0.0, few_s / key_byte_s - few_keys);
+  const AttentionWork shared = work(16, 2, 2048);
+  return {.bytes_per_s = 1.0 / key_byte_s,
+          .extra_keys = extra,
+          .flops_per_s =
+              shared.key_flops() * (shared.keys() + extra) / time([&] { shared.Run(stream); })};
+}
+
+double MeasureRows(device::Stream& stream, DType dtype, const TimeCall& time) {
+  const device::Buffer residual = Filled(Bytes(kManyRows, kHidden, DType::kF32)),
+                       output = Filled(residual.bytes()),
+                       weight = Filled(Bytes(1, kHidden, DType::kF32)),
+                       input = Filled(residual.bytes()),
+                       wide = Filled(Bytes(kManyRows, kFfn, DType::kF32)),
+                       activated = Filled(wide.bytes());
+  const TensorView x(residual.as<float>(), kManyRows, kHidden);
+  const double seconds = time([&] {
+    for (int half = 0; half < 2; ++half) {
+      kernels::RmsNorm(stream, x, TensorView(weight.as<float>(), 1, kHidden), 1e-6f,
+                       TensorView(input.data(), dtype, kManyRows, kHidden));
+      kernels::Add(stream, x, TensorView(output.as<float>(), kManyRows, kHidden));
+    }
+    kernels::Activate(stream, kernels::ActivationKind::kSilu,
+                      TensorView(wide.as<float>(), kManyRows, kFfn),
+                      TensorView(activated.data(), dtype, kManyRows, kFfn));
+  });
+  const double element = static_cast<double>(core::SizeOf(dtype));
+  constexpr double kF32 = sizeof(float);
+  return kManyRows * (kHidden * 2 * (kF32 + element + 3 * kF32) + kFfn * (kF32 + element)) /
+         seconds;
+}
+
+double MeasureOperation(device::Stream& stream, DType dtype, const TimeCall& time) {
+  const int64_t outputs = kernels::PackedLayout::kBlock * stream.pool().threads();
+  const kernels::PackedLayout layout(dtype, outputs, kernels::PackedLayout::kBlock);
+  const device::Buffer weight = Filled(layout.bytes()), x = Filled(Bytes(1, layout.k, dtype)),
+                       y(Bytes(1, outputs, DType::kF32));
+  return time([&] {
+    kernels::Linear(stream, ConstTensorView(x.data(), dtype, 1, layout.k), {layout, weight.data()},
+                    TensorView(y.as<float>(), 1, outputs));
+  });
+}
+
+}  // namespace autodist::measure

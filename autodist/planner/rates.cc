@@ -1,0 +1,173 @@
+#include "autodist/planner/rates.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "autodist/core/error.h"
+
+namespace autodist::planner {
+namespace {
+
+constexpr double kReadBytesPerCore = 8e9;
+constexpr double kFlopsPerCore = 30e9;
+constexpr double kLinkLatency = 5e-6;
+constexpr double kLinkBytes = 4e9;
+constexpr double kManyRows = 512;  // as calibration counts them
+
+double RanksPerHost(const spec::Mesh& mesh, const spec::Cluster& cluster) {
+  return std::max(1.0, std::ceil(static_cast<double>(mesh.world()) / cluster.hosts));
+}
+
+bool Positive(double value) { return std::isfinite(value) && value > 0.0; }
+
+struct Named {
+  const char* name;
+  double value;
+};
+
+[[noreturn]] void RefuseRate(const Named& rate, const char* limit) {
+  throw core::BadInput("cluster: {} is {}, must be a {}, finite number", rate.name, rate.value,
+                       limit);
+}
+
+void CheckRates(const spec::Cluster& cluster) {
+  std::vector<Named> positive = {{"read_bytes_per_s", cluster.read_bytes_per_s},
+                                 {"flops_per_s", cluster.flops_per_s},
+                                 {"link_latency_s", cluster.link_latency_s},
+                                 {"link_bytes_per_s", cluster.link_bytes_per_s}};
+  for (const spec::ProductRate& product : cluster.products)
+    positive.push_back({"weights_per_s of products", product.weights_per_s});
+  for (const Named& rate : positive)
+    if (!Positive(rate.value)) RefuseRate(rate, "positive");
+  for (const Named& rate : {Named{"core_read_bytes_per_s", cluster.core_read_bytes_per_s},
+                            Named{"attention_flops_per_s", cluster.attention_flops_per_s},
+                            Named{"attention_scores_per_s", cluster.attention_scores_per_s},
+                            Named{"attention_extra_keys", cluster.attention_extra_keys},
+                            Named{"cache_write_bytes_per_s", cluster.cache_write_bytes_per_s},
+                            Named{"cache_extra_keys", cluster.cache_extra_keys},
+                            Named{"cache_bytes_per_s", cluster.cache_bytes_per_s},
+                            Named{"cache_flops_per_s", cluster.cache_flops_per_s},
+                            Named{"row_bytes_per_s", cluster.row_bytes_per_s},
+                            Named{"operation_s", cluster.operation_s},
+                            Named{"wait_fraction_one_row", cluster.wait_fraction_one_row},
+                            Named{"wait_fraction_many_rows", cluster.wait_fraction_many_rows},
+                            Named{"host_link_latency_s", cluster.host_link_latency_s},
+                            Named{"host_link_bytes_per_s", cluster.host_link_bytes_per_s}})
+    if (rate.value != 0.0 && !Positive(rate.value)) RefuseRate(rate, "non-negative");
+}
+
+}  // namespace
+
+bool RatesUnknown(const spec::Cluster& cluster) {
+  return cluster.read_bytes_per_s == 0.0 && cluster.flops_per_s == 0.0;
+}
+
+spec::Cluster CompleteCluster(const spec::Cluster& cluster) {
+  if (cluster.cores < 1)
+    throw core::BadInput("cluster: cores is {}, must be at least 1", cluster.cores);
+  if (cluster.hosts < 1)
+    throw core::BadInput("cluster: hosts is {}, must be at least 1", cluster.hosts);
+  spec::Cluster complete = cluster;
+  if (RatesUnknown(cluster)) {
+    complete.read_bytes_per_s = kReadBytesPerCore * cluster.cores;
+    complete.flops_per_s = kFlopsPerCore * cluster.cores;
+  }
+  if (cluster.link_latency_s == 0.0 && cluster.link_bytes_per_s == 0.0) {
+    complete.link_latency_s = kLinkLatency;
+    complete.link_bytes_per_s = kLinkBytes;
+  }
+  CheckRates(complete);
+  constexpr double kFree = std::numeric_limits<double>::infinity();
+  const auto complete_rate = [](double& rate, double value) {
+    if (rate == 0.0) rate = value;
+  };
+  complete_rate(complete.core_read_bytes_per_s, complete.read_bytes_per_s / complete.cores);
+  complete_rate(complete.attention_flops_per_s, complete.flops_per_s);
+  complete_rate(complete.attention_scores_per_s, kFree);
+  complete_rate(complete.cache_write_bytes_per_s, kFree);
+  complete_rate(complete.cache_bytes_per_s, complete.read_bytes_per_s);
+  complete_rate(complete.cache_flops_per_s, kFree);
+  complete_rate(complete.row_bytes_per_s, kFree);
+  complete_rate(complete.host_link_latency_s, complete.link_latency_s);
+  complete_rate(complete.host_link_bytes_per_s, complete.link_bytes_per_s);
+  return complete;
+}
+
+RankRates::RankRates(const spec::Mesh& mesh, const spec::Cluster& cluster, double calls_in_flight)
+    : cluster_(cluster) {
+  const double cores = cluster.cores;
+  const double here = RanksPerHost(mesh, cluster);
+  const double busy = std::min(here, std::min<double>(mesh.pp, calls_in_flight) * mesh.tp);
+  const double own_cores = std::max(1.0, std::floor(cores / here));
+  share_ = std::min(own_cores / cores, 1.0 / busy);
+  read_share_ =
+      std::min(cluster.core_read_bytes_per_s * own_cores / cluster.read_bytes_per_s, 1.0 / busy);
+}
+
+double RankRates::WeightSeconds(double rows) const {
+  const std::vector<spec::ProductRate>& products = cluster_.products;
+  const auto next = std::find_if(products.begin(), products.end(), [&](const auto& product) {
+    return static_cast<double>(product.rows) >= rows;
+  });
+  if (next == products.begin()) return 1.0 / next->weights_per_s;
+  const spec::ProductRate& before = *std::prev(next);
+  const double most = static_cast<double>(before.rows);
+  if (next == products.end()) return rows / most / before.weights_per_s;
+  const double part = (rows - most) / (static_cast<double>(next->rows) - most);
+  return (1.0 - part) / before.weights_per_s + part / next->weights_per_s;
+}
+
+double RankRates::Products(double rows, double weights, double bytes) const {
+  const double reading = bytes / cluster_.read_bytes_per_s / read_share_;
+  if (cluster_.products.empty())
+    return std::max(reading, 2.0 * rows * weights / (cluster_.flops_per_s * share_));
+  return reading + weights * std::max(0.0, WeightSeconds(rows) - WeightSeconds(1)) / share_;
+}
+
+double RankRates::Attention(double queries, double scores, double head_dim) const {
+  return (scores + cluster_.attention_extra_keys * queries) *
+         (1.0 / cluster_.attention_scores_per_s + 4.0 * head_dim / cluster_.attention_flops_per_s) /
+         share_;
+}
+
+double RankRates::CachedAttention(double keys, double key_bytes, double key_flops) const {
+  return (keys + cluster_.cache_extra_keys) *
+         std::max(key_bytes / cluster_.cache_bytes_per_s / read_share_,
+                  key_flops / cluster_.cache_flops_per_s / share_);
+}
+
+double RankRates::Cache(double read_bytes, double written_bytes) const {
+  return read_bytes / cluster_.cache_bytes_per_s / read_share_ +
+         written_bytes / cluster_.cache_write_bytes_per_s / share_;
+}
+
+double RankRates::Rows(double bytes) const { return bytes / cluster_.row_bytes_per_s / share_; }
+
+double RankRates::Operations(double count) const { return count * cluster_.operation_s; }
+
+double RankRates::Wait(double rows, double seconds) const {
+  const double part = std::clamp((rows - 1.0) / (kManyRows - 1.0), 0.0, 1.0);
+  return seconds *
+         ((1.0 - part) * cluster_.wait_fraction_one_row + part * cluster_.wait_fraction_many_rows);
+}
+
+double ProductRowBytes(const LayerWidths& widths, double element, bool accumulate) {
+  constexpr double kF32 = 4.0;
+  const double added = widths.hidden * (accumulate ? 2.0 : 1.0) * kF32;
+  const double gates = widths.gated ? widths.ffn * element : widths.ffn * kF32;
+  return widths.hidden * element + (widths.q + 2.0 * widths.kv) * kF32  // q, k and v
+         + widths.q * element + added                                   // attention output
+         + widths.hidden * element + gates                              // gate and up
+         + widths.ffn * element + added;                                // down
+}
+
+Link LinkBetween(const spec::Mesh& mesh, const spec::Cluster& cluster, int first, int last) {
+  const int per_host = static_cast<int>(RanksPerHost(mesh, cluster));
+  if (first / per_host == last / per_host)
+    return {cluster.link_latency_s, cluster.link_bytes_per_s};
+  return {cluster.host_link_latency_s, cluster.host_link_bytes_per_s};
+}
+
+}  // namespace autodist::planner

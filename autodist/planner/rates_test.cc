@@ -1,0 +1,161 @@
+#include "autodist/planner/rates.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "autodist/planner/testing/example_model.h"
+
+namespace autodist::planner {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// Two cores that read 20 GB/s and compute 1 TFLOP/s together; one core alone reads 15 GB/s.
+spec::Cluster TwoCores() {
+  return CompleteCluster(
+      {.cores = 2, .read_bytes_per_s = 20e9, .flops_per_s = 1e12, .core_read_bytes_per_s = 15e9});
+}
+
+TEST(RatesTest, ARankAloneHasItsHost) {
+  const spec::Cluster host = TwoCores();
+  const RankRates rates({}, host, 1);
+  EXPECT_DOUBLE_EQ(rates.Products(1, 1e9, 2e9), 0.1);            // reading: 2 GB
+  EXPECT_DOUBLE_EQ(rates.Products(100, 1e9, 2e9), 0.2);          // computing: 200 GFLOP
+  EXPECT_DOUBLE_EQ(rates.Attention(10, 1e9, 250), 1.0);          // 4 * 250 FLOP per score
+  EXPECT_DOUBLE_EQ(rates.CachedAttention(100, 2e7, 1e30), 0.1);  // computing is free
+  EXPECT_DOUBLE_EQ(rates.Cache(2e9, 1e30), 0.1);                 // and so is writing
+  EXPECT_DOUBLE_EQ(rates.Rows(1e30), 0.0);
+  EXPECT_DOUBLE_EQ(rates.Wait(1, 1.0), 0.0);
+}
+
+TEST(RatesTest, RanksShareTheirHost) {
+  const spec::Cluster host = TwoCores();
+  // Both work at once: each has half.
+  EXPECT_DOUBLE_EQ(RankRates({.tp = 2}, host, 1).Products(1, 1e9, 2e9), 0.2);
+  EXPECT_DOUBLE_EQ(RankRates({.tp = 2}, host, 1).Products(100, 1e9, 2e9), 0.4);
+  // One stage after the other: a core reads more alone, but computes no faster.
+  EXPECT_DOUBLE_EQ(RankRates({.pp = 2}, host, 1).Products(1, 1e9, 1.5e9), 0.1);
+  EXPECT_DOUBLE_EQ(RankRates({.pp = 2}, host, 1).Products(100, 1e9, 2e9), 0.4);
+  EXPECT_DOUBLE_EQ(RankRates({.pp = 2}, host, 2).Products(1, 1e9, 2e9), 0.2);
+  // More ranks than cores take turns.
+  EXPECT_DOUBLE_EQ(RankRates({.tp = 4}, host, 1).Products(1, 1e9, 2e9), 0.4);
+  EXPECT_DOUBLE_EQ(RankRates({.tp = 4}, host, 1).Products(100, 1e9, 2e9), 0.8);
+  // Two hosts: one rank each.
+  spec::Cluster hosts = host;
+  hosts.hosts = 2;
+  EXPECT_DOUBLE_EQ(RankRates({.tp = 2}, hosts, 1).Products(1, 1e9, 2e9), 0.1);
+}
+
+// Measured at 1, 11 and 21 rows: 0.1, 0.3 and 0.4 s for a billion weights.
+TEST(RatesTest, ProductsFollowWhatWasMeasured) {
+  spec::Cluster host = TwoCores();
+  host.products = {{.rows = 1, .weights_per_s = 1e10},
+                   {.rows = 11, .weights_per_s = 1e9 / 0.3},
+                   {.rows = 21, .weights_per_s = 1e9 / 0.4}};
+  const RankRates rates({}, host, 1);
+  EXPECT_NEAR(rates.Products(1, 1e9, 2e9), 0.1, 1e-12);
+  EXPECT_NEAR(rates.Products(6, 1e9, 2e9), 0.2, 1e-12);
+  EXPECT_NEAR(rates.Products(11, 1e9, 2e9), 0.3, 1e-12);
+  EXPECT_NEAR(rates.Products(42, 1e9, 2e9), 0.8, 1e-12);
+  // Half of the bytes, int8: reading takes half as long, computing as long as before.
+  EXPECT_NEAR(rates.Products(1, 1e9, 1e9), 0.05, 1e-12);
+  EXPECT_NEAR(rates.Products(11, 1e9, 1e9), 0.25, 1e-12);
+  // A rank of two has half of the host in both.
+  EXPECT_NEAR(RankRates({.tp = 2}, host, 1).Products(11, 1e9, 2e9), 0.6, 1e-12);
+}
+
+TEST(RatesTest, Attention) {
+  spec::Cluster host = TwoCores();
+  host.attention_flops_per_s = 4e11;
+  host.attention_scores_per_s = 1e10;
+  host.attention_extra_keys = 50;
+  host.cache_write_bytes_per_s = 1e9;
+  host.cache_extra_keys = 10;
+  host.cache_bytes_per_s = 10e9;
+  host.cache_flops_per_s = 1e11;
+  const RankRates rates({}, host, 1);
+  // 100 queries with 50 keys each, and 50 in effect; per score 0.1 ns and 4 * 100 FLOP.
+  EXPECT_NEAR(rates.Attention(100, 5000, 100), 1e4 * (1e-10 + 1e-9), 1e-15);
+  EXPECT_NEAR(rates.Cache(1e9, 2e9), 2.1, 1e-12);
+  // 90 keys and 10 in effect.
+  EXPECT_NEAR(rates.CachedAttention(90, 1e7, 1e7), 0.1, 1e-12);
+  EXPECT_NEAR(rates.CachedAttention(90, 1e7, 2e8), 0.2, 1e-12);
+}
+
+TEST(RatesTest, WaitsGrowFromOneRowToMany) {
+  spec::Cluster host = TwoCores();
+  host.wait_fraction_one_row = 0.1;
+  host.wait_fraction_many_rows = 0.3;
+  const RankRates rates({.tp = 2}, host, 1);
+  EXPECT_NEAR(rates.Wait(1, 2.0), 0.2, 1e-12);
+  EXPECT_NEAR(rates.Wait(256.5, 2.0), 0.4, 1e-12);
+  EXPECT_NEAR(rates.Wait(4096, 2.0), 0.6, 1e-12);
+}
+
+TEST(RatesTest, ActivationsOfProducts) {
+  const LayerWidths widths{.hidden = 10, .q = 8, .kv = 2, .ffn = 30, .gated = true};
+  // bf16 in: 10, 8, 10 and 30 elements; out: 12 in f32, twice 10 read and written, 30 in bf16.
+  EXPECT_EQ(ProductRowBytes(widths, 2, true), 2 * 58 + 4 * 12 + 2 * 10 * 8 + 2 * 30);
+  EXPECT_EQ(ProductRowBytes(widths, 2, false), 2 * 58 + 4 * 12 + 2 * 10 * 4 + 2 * 30);
+}
+
+TEST(RatesTest, LinksBetweenRanks) {
+  spec::Cluster hosts = TwoCores();
+  hosts.hosts = 2;
+  hosts.host_link_latency_s = 1e-3;
+  const spec::Mesh mesh{.tp = 2, .pp = 2};
+  EXPECT_EQ(LinkBetween(mesh, hosts, 0, 1).latency_s, hosts.link_latency_s);
+  EXPECT_EQ(LinkBetween(mesh, hosts, 1, 2).latency_s, 1e-3);
+}
+
+spec::Cluster Measured() {
+  return {.cores = 8,
+          .read_bytes_per_s = 1e9,
+          .flops_per_s = 1e18,
+          .link_latency_s = 1e-12,
+          .link_bytes_per_s = 1e15};
+}
+
+TEST(RatesTest, UnknownRatesAreTypicalOnes) {
+  const spec::Cluster unknown{.cores = 4};
+  EXPECT_TRUE(RatesUnknown(unknown));
+  const spec::Cluster typical = CompleteCluster(unknown);
+  EXPECT_FALSE(RatesUnknown(typical));
+  EXPECT_EQ(typical.read_bytes_per_s, 32e9);
+  const spec::Cluster measured = CompleteCluster(Measured());
+  EXPECT_EQ(measured.read_bytes_per_s, 1e9);
+  // One rank measured: nothing joins it.
+  spec::Cluster alone = Measured();
+  alone.link_latency_s = alone.link_bytes_per_s = 0;
+  EXPECT_GT(CompleteCluster(alone).link_latency_s, 0);
+  EXPECT_EQ(CompleteCluster(alone).read_bytes_per_s, 1e9);
+}
+
+TEST(RatesTest, RefusesImpossibleRates) {
+  const auto refusal = [](spec::Cluster cluster) {
+    return testing::RefusalOf([&] { CompleteCluster(cluster); });
+  };
+  spec::Cluster cluster = Measured();
+  cluster.read_bytes_per_s = 0.0;
+  EXPECT_THAT(refusal(cluster), HasSubstr("read_bytes_per_s is 0"));
+  cluster = Measured();
+  cluster.link_latency_s = -1e-6;
+  EXPECT_THAT(refusal(cluster),
+              AllOf(HasSubstr("link_latency_s is -1e-06"), HasSubstr("positive")));
+  cluster.link_latency_s = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THAT(refusal(cluster), HasSubstr("link_latency_s is nan"));
+  cluster = Measured();
+  cluster.row_bytes_per_s = -1;
+  EXPECT_THAT(refusal(cluster), HasSubstr("row_bytes_per_s is -1"));
+  cluster = Measured();
+  cluster.products = {{.rows = 1, .weights_per_s = 0}};
+  EXPECT_THAT(refusal(cluster), HasSubstr("weights_per_s of products is 0"));
+  EXPECT_THAT(refusal({.cores = 0}), HasSubstr("cores is 0"));
+  EXPECT_THAT(refusal({.hosts = 0}), HasSubstr("hosts is 0"));
+}
+
+}  // namespace
+}  // namespace autodist::planner
