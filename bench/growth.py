@@ -75,7 +75,6 @@ class Bench:
             return []
         measured, clusters, limits = [], [], []
         for part in (cases, []):
-            limits.append(self.measure(*cases[0])["limits"])
             clusters.append(self.calibrate())
             limits.append(self.measure(*cases[0])["limits"])
             measured += [self.measure(*case) for case in part]

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Two hosts, one core each, joined by a link of 1 and of 10 Gbit/s: what TP and PP reach, beside what the cost model
+# says after `autodist calibrate`, and which of the two `--ranks 2` picks. The hosts are two network namespaces of this
+# machine, with a veth pair between them that `tc tbf` slows down. The share of communication is the part of rank 0's time
+# in which it does not compute: it moves data, waits for the later rank, or has no call to work on (the bubble of pp).
+#
+# usage: two_hosts_speed.sh AUTODIST MODEL_DIR [PROMPT_AND_OUTPUT_LENGTH]
+# Exit code 0: the pick was the faster one in each case; 1: it was not; 77 (skipped): not Open MPI, or not permitted.
+set -euo pipefail
+program=$(realpath "$1")
+model=$(realpath "$2")
+length=${3:-64}
+skip() { echo "skipped: $1" >&2; exit 77; }
+mpirun --version 2>/dev/null | grep -q "Open MPI" || skip "mpirun is not Open MPI's"
+((EUID == 0)) || skip "network namespaces need root"
+[[ $(nproc) -ge 2 ]] || skip "two hosts need two cores"
+a=autodist-a-$$ b=autodist-b-$$ work=$(mktemp -d)
+trap 'ip netns del "$a" 2>/dev/null || true; ip netns del "$b" 2>/dev/null || true; rm -rf "$work"' EXIT
+for host in "$a" "$b"; do
+  ip netns add "$host" 2>/dev/null || skip "network namespaces are not permitted"
+done
+ip link add "va$$" netns "$a" type veth peer name "vb$$" netns "$b" || skip "veth pairs are not permitted"
+ip -n "$a" addr add 10.77.0.1/24 dev "va$$"
+ip -n "$b" addr add 10.77.0.2/24 dev "vb$$"
+for host in "$a" "$b"; do ip -n "$host" link set lo up; done
+ip -n "$a" link set "va$$" up
+ip -n "$b" link set "vb$$" up
+
+# What mpirun takes for ssh. One core for each host: 0 for the first, 1 for the second.
+cat >"$work/agent.sh" <<AGENT
+#!/usr/bin/env bash
+shift
+exec ip netns exec $b taskset -c 1 unshare --uts bash -c 'hostname node-b && exec sh -c "\$0"' "\$*"
+AGENT
+chmod +x "$work/agent.sh"
+on_host_a() {
+  # shellcheck disable=SC2016  # for the inner shell
+  ip netns exec "$a" taskset -c 0 unshare --uts bash -c 'hostname node-a && exec "$0" "$@"' "$@"
+}
+on_both() {
+  on_host_a env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --bind-to none \
+    --mca plm_rsh_agent "$work/agent.sh" --mca plm_rsh_no_tree_spawn 1 --mca btl tcp,self \
+    --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 \
+    -H node-a:1,node-b:1 -n 2 "$program" "$@"
+}
+
+status=0
+for gbit in 1 10; do
+  for end in "$a va$$" "$b vb$$"; do
+    read -r host device <<<"$end"
+    tc -n "$host" qdisc replace dev "$device" root tbf rate "${gbit}gbit" burst 256kb latency 50ms ||
+      skip "tc tbf is not permitted"
+  done
+  on_both calibrate --output "$work/cluster.json" >/dev/null
+  echo "== $gbit Gbit/s =="
+  grep -E "host_link|wait_fraction" "$work/cluster.json"
+  for batch in 1 4; do
+    flags=(--model "$model" --dtype bfloat16 --threads 1 --batch-size "$batch" --max-model-len $((2 * length)))
+    for mesh in tp pp; do
+      on_both bench "${flags[@]}" "--$mesh" 2 --cache-dir "$work/cache" --prompt-length "$length" \
+        --output-length "$length" --repeats 3 --json >"$work/$mesh.json"
+      "$program" plan "${flags[@]}" "--$mesh" 2 --cluster "$work/cluster.json" --json >"$work/$mesh.plan.json"
+    done
+    "$program" plan "${flags[@]}" --ranks 2 --cluster "$work/cluster.json" --json >"$work/pick.json"
+    python3 - "$work" "$batch" "$length" <<'COMPARE' || status=1
+import json, re, sys
+work, batch, length = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+load = lambda name: json.load(open(f"{work}/{name}.json"))
+seconds = {}
+for mesh in ("tp", "pp"):
+    bench = load(mesh)
+    reason = load(mesh + ".plan")["reasons"][0]
+    prompt, generated, share = map(float, re.search(
+        r"\(([\d.]+) prompt tokens/s, ([\d.]+) generated tokens/s; ([\d.]+) % of", reason).groups())
+    seconds[mesh] = batch * length * (1 / bench["prefill_tokens_per_s"] + 1 / bench["decode_tokens_per_s"])
+    print(f"batch {batch} {mesh} 2: prefill {bench['prefill_tokens_per_s']:.1f} (predicted {prompt:g}), "
+          f"decode {bench['decode_tokens_per_s']:.2f} ({generated:g}) tokens/s, "
+          f"communication {bench['communication_fraction'] * 100:.1f} ({share:g}) %")
+    near = abs(share / 100 / bench["communication_fraction"] - 1) <= 0.15
+    print("within 15 %" if near else "beyond 15 %", file=open(f"{work}/shares", "a"))
+picked = "tp" if load("pick")["tensor_parallel_size"] == 2 else "pp"
+faster = min(seconds, key=seconds.get)
+print(f"batch {batch}: --ranks 2 picks {picked}, measured {seconds['tp']:.2f} s with tp, {seconds['pp']:.2f} s with pp")
+sys.exit(picked != faster)
+COMPARE
+  done
+done
+echo "predicted shares of communication: $(sort "$work/shares" | uniq -c | paste -sd ,)"
+exit "$status"
