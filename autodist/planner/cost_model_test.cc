@@ -75,6 +75,18 @@ TEST(CostModelTest, TensorParallelPromptsMeetTwiceAndWait) {
   EXPECT_EQ(PredictOn({}, host).prefill_communication, 0.0);
 }
 
+// Stages wait for each other's latest call; a call that is alone in the pipeline has only the
+// bubble, the other stage's time.
+TEST(CostModelTest, PipelinesWaitWhenSeveralCallsAreInFlight) {
+  spec::Cluster host = MemoryBound();
+  host.cores = 2;
+  const Prediction lone = PredictOn({.pp = 2}, host, 1), two = PredictOn({.pp = 2}, host, 2);
+  host.wait_fraction_one_row = host.wait_fraction_many_rows = 0.25;
+  EXPECT_EQ(PredictOn({.pp = 2}, host, 1).decode_s, lone.decode_s);
+  EXPECT_NEAR(lone.decode_communication, 0.5, 0.05);
+  EXPECT_NEAR(PredictOn({.pp = 2}, host, 2).decode_s / two.decode_s, 1.25, 1e-6);
+}
+
 TEST(CostModelTest, SlowLinksFavourThePipeline) {
   spec::Cluster host = MemoryBound();
   host.cores = 2;
