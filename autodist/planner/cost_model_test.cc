@@ -83,7 +83,7 @@ TEST(CostModelTest, PipelinesWaitWhenSeveralCallsAreInFlight) {
   const Prediction lone = PredictOn({.pp = 2}, host, 1), two = PredictOn({.pp = 2}, host, 2);
   host.wait_fraction_one_row = host.wait_fraction_many_rows = 0.25;
   EXPECT_EQ(PredictOn({.pp = 2}, host, 1).decode_s, lone.decode_s);
-  EXPECT_NEAR(lone.decode_communication, 0.5, 0.05);
+  EXPECT_NEAR(lone.decode_communication, 0.5, 0.1);  // the other stage has the head, too
   EXPECT_NEAR(PredictOn({.pp = 2}, host, 2).decode_s / two.decode_s, 1.25, 1e-6);
 }
 
