@@ -34,6 +34,7 @@ std::unique_ptr<Command> MakeTokenizeCommand();
 std::unique_ptr<Command> MakeTuneCommand();
 std::unique_ptr<Command> MakeInspectCommand();
 std::unique_ptr<Command> MakeCacheCommand();
+std::unique_ptr<Command> MakeTraceCommand();
 
 // All of them, in the order of --help.
 std::vector<std::unique_ptr<Command>> MakeCommands();

@@ -17,6 +17,7 @@ std::vector<std::unique_ptr<Command>> MakeCommands() {
   commands.push_back(MakeTuneCommand());
   commands.push_back(MakeInspectCommand());
   commands.push_back(MakeCacheCommand());
+  commands.push_back(MakeTraceCommand());
   return commands;
 }
 

@@ -71,6 +71,7 @@ TEST(CommandsTest, TheFlagsOfEveryCommand) {
        "scaling-tolerance seed skip-profiling te-version"},
       {"inspect", "config help json model"},
       {"cache", "cache-dir config help json match"},
+      {"trace", "baseline config csv help html json output rules"},
   };
   std::map<std::string, std::string> found;
   for (const auto& command : MakeCommands()) found[command->name()] = FlagsOf(*command);
@@ -185,6 +186,10 @@ TEST(RefusalTest, FlagsThatExcludeEachOther) {
               HasSubstr("names that need no file: Qwen/"));
   EXPECT_THAT(Refusal("cache", {"remove"}), HasSubstr("ls, verify or clean, not \"remove\""));
   EXPECT_THAT(Refusal("cache", {"ls", "--match", "x"}), HasSubstr("clean"));
+  EXPECT_THAT(Refusal("trace", {"read", "a"}), HasSubstr("analyze, diff, merge or kernels"));
+  EXPECT_THAT(Refusal("trace", {"analyze"}), HasSubstr("needs the names of trace files"));
+  EXPECT_THAT(Refusal("trace", {"diff", "a"}), HasSubstr("compares 2 files, 1 are given"));
+  EXPECT_THAT(Refusal("trace", {"merge", "a"}), HasSubstr("--output FILE"));
 }
 
 }  // namespace

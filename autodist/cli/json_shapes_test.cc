@@ -11,6 +11,7 @@
 #include "autodist/core/error.h"
 #include "autodist/core/json.h"
 #include "autodist/text/tokenizer_testing.h"
+#include "autodist/trace/testing/trace_text.h"
 
 namespace autodist::cli {
 namespace {
@@ -235,6 +236,54 @@ TEST_F(JsonShapesTest, Cache) {
   EXPECT_THAT(NamesOf(cleaned), ElementsAre("directory", "removed", "removed_bytes", "kept"));
   EXPECT_EQ(cleaned["removed"].size(), 1u);
   EXPECT_TRUE(Run("cache", {"ls", "--cache-dir", cache})["entries"].empty());
+}
+
+TEST_F(JsonShapesTest, Trace) {
+  const std::string file = (directory_ / "trace.json").string();
+  std::ofstream(file) << trace::TraceText()
+                             .Field(R"("distributedInfo": {"rank": 0})")
+                             .Annotation("fc1_fprop", 0, 10)
+                             .Launch(1, 1)
+                             .Kernel("gemm", 20, 5, {.correlation = 1})
+                             .Kernel("unheard_of", 30, 5, {})
+                             .Json();
+  const core::Json document = Run("trace", {"analyze", file, "--baseline", file});
+  EXPECT_THAT(NamesOf(document), ElementsAre("ranks", "baseline", "operators"));
+  const core::Json& rank = document["ranks"][0];
+  EXPECT_THAT(NamesOf(rank),
+              ElementsAre("file", "rank", "all", "hta", "operators", "unknown_kernels",
+                          "events_without_launch", "events_without_operator"));
+  EXPECT_THAT(
+      NamesOf(rank["all"]),
+      ElementsAre("comm_us", "compute_us", "overlap_us", "overlap_pct", "exposed_us", "gemm_us",
+                  "wait_us", "reduce_us", "wall_us", "busy_us", "idle_us", "events"));
+  EXPECT_THAT(NamesOf(rank["hta"]), ElementsAre("include_last", "drop_last"));
+  EXPECT_THAT(NamesOf(rank["hta"]["drop_last"]),
+              ElementsAre("overlap_pct", "kernel_time_us", "idle_us", "compute_us",
+                          "non_compute_us", "comm_us", "overlap_us"));
+  const Names metrics = {"name",    "pass",       "wall_us",    "gemm_us",       "compute_us",
+                         "comm_us", "overlap_us", "exposed_us", "hidden_pct",    "head_us",
+                         "tail_us", "reduce_us",  "wait_us",    "gemm_slowdown", "efficiency"};
+  Names of_rank = metrics;
+  of_rank.insert(of_rank.end(), {"windows", "streams"});
+  EXPECT_EQ(NamesOf(rank["operators"][0]), of_rank);
+  EXPECT_THAT(NamesOf(rank["operators"][0]["streams"][0]),
+              ElementsAre("device", "stream", "role", "busy_us"));
+  EXPECT_THAT(
+      NamesOf(rank["unknown_kernels"][0]),
+      ElementsAre("name", "class", "count", "total_us", "known", "looks_like_communication"));
+  Names merged = metrics;
+  merged.insert(merged.end(), {"ranks", "slowest_file", "fastest_wall_us"});
+  EXPECT_EQ(NamesOf(document["operators"][0]), merged);
+
+  const core::Json kernels = Run("trace", {"kernels", file});
+  EXPECT_THAT(NamesOf(kernels), ElementsAre("kernels"));
+  EXPECT_EQ(kernels["kernels"].size(), 2u);
+  const core::Json diff = Run("trace", {"diff", file, file});
+  EXPECT_THAT(NamesOf(diff), ElementsAre("a", "b", "rows"));
+  EXPECT_THAT(NamesOf(diff["rows"][0]), ElementsAre("operator", "a", "b"));
+  EXPECT_THAT(NamesOf(diff["rows"][0]["a"]), ElementsAre("wall_us", "gemm_us", "compute_us",
+                                                         "comm_us", "exposed_us", "hidden_pct"));
 }
 
 }  // namespace

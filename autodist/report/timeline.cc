@@ -30,7 +30,7 @@ std::string ToFigure(const Timeline& timeline) {
     html += fmt::format("<div>{}</div>", Escaped(lane.name));
   // One unit is a microsecond: zooming changes the view box and nothing else.
   html += fmt::format(
-      "</div>\n<div class=\"plot\"><svg height=\"{0}\" viewBox=\"0 0 {1} {0}\" "
+      "</div>\n<div class=\"plot\"><svg style=\"height:{0}px\" viewBox=\"0 0 {1} {0}\" "
       "preserveAspectRatio=\"none\">\n",
       height, length_us);
   int top = (kLaneHeight - kBarHeight) / 2;

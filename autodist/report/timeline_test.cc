@@ -21,7 +21,7 @@ Timeline Example() {
 TEST(TimelineTest, ARectanglePerSpanInMicroseconds) {
   const std::string html = ToFigure(Example());
   EXPECT_THAT(html, HasSubstr("data-length=\"25\""));
-  EXPECT_THAT(html, HasSubstr("viewBox=\"0 0 25 52\""));
+  EXPECT_THAT(html, HasSubstr("style=\"height:52px\" viewBox=\"0 0 25 52\""));
   EXPECT_THAT(html, HasSubstr("<rect x=\"2.000\" y=\"29\" width=\"23.000\""));
   EXPECT_THAT(html, HasSubstr("fc1 &lt;fprop&gt;"));
   EXPECT_THAT(html, HasSubstr("a &lt; b\n12.500 us, from 0.000 us"));

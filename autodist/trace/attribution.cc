@@ -17,10 +17,11 @@ namespace {
 
 // What the ranges around a moment say together.
 struct Place {
-  int64_t range = RangeIndex::kNone;  // that names the operator
+  int64_t range = RangeIndex::kNone;   // that names the operator
+  int64_t marker = RangeIndex::kNone;  // that names a pass and no operator
   bool is_linear = false;
   Pass pass = Pass::kNone;  // named, or backward inside of autograd
-  int64_t autograd_sequence = -1;
+  int64_t autograd_sequence = kNoSequence;
 };
 
 class Attributor {
@@ -78,6 +79,7 @@ std::vector<Place> Attributor::PlacesOf(const RangeIndex& index) const {
     } else {
       const RangeMeaning& meaning = meanings_[range.name];
       if (meaning.pass != Pass::kNone) place.pass = meaning.pass;
+      if (meaning.pass != Pass::kNone && meaning.op.empty()) place.marker = i;
       if (!meaning.op.empty() && (meaning.is_linear || !place.is_linear)) {
         place.range = i;
         place.is_linear = meaning.is_linear;
@@ -99,6 +101,7 @@ Place Attributor::PlaceOfLaunch(uint32_t thread, int64_t ns) const {
     const Place& found = host_places_[static_cast<size_t>(at)];
     place.range = found.range;
     place.is_linear = found.is_linear;
+    place.marker = found.marker;
     return true;
   };
   if (place.autograd_sequence >= 0) {
@@ -167,12 +170,13 @@ uint16_t Attributor::StepAt(int64_t ns) const {
 
 uint32_t Attributor::WindowOf(const RangeIndex& index, bool on_device, const Place& place,
                               int64_t ns) {
-  if (place.range == RangeIndex::kNone) return kNoWindow;
+  const int64_t at = place.range != RangeIndex::kNone ? place.range : place.marker;
+  if (at == RangeIndex::kNone) return kNoWindow;
   Pass pass = place.pass;
-  const Range& range = index[place.range];
+  const Range& range = index[at];
   if (pass == Pass::kNone && (place.is_linear || range.kind == RangeKind::kModule))
     pass = Pass::kForward;
-  const auto [window, added] = windows_.emplace(std::tuple(on_device, place.range, pass),
+  const auto [window, added] = windows_.emplace(std::tuple(on_device, at, pass),
                                                 static_cast<uint32_t>(trace_.windows.size()));
   if (added) {
     const auto [op, new_op] = operators_.emplace(std::pair(meanings_[range.name].op, pass),

@@ -33,15 +33,17 @@ RangeMeaning MeaningOf(std::string_view range_name);
 //  3. The autograd engine's threads have no such ranges: their launches belong to the range around
 //     the forward operator with the same sequence number, else to the range that the thread of
 //     the profiler steps is in at that moment.
+//     Where nothing names an operator, a range that names a pass alone stands for one.
 //  4. The pass is the innermost that a range names; else backward inside of autograd's ranges, and
 //     forward in modules and in qkv, proj, fc1 and fc2.
 //  5. Launches of CUDA graphs, and events without launch, belong to the innermost
 //     gpu_user_annotation around the event on its stream, else on another stream of its device;
 //     graphs without such to what step 2 says.
 //
-// A window is one such range with one pass. A backward window that holds GEMMs of both layouts (NN:
-// dgrad, NT: wgrad) is split in two: GEMMs by layout, bulk all-gathers to dgrad and bulk
-// reduce-scatters to wgrad, everything else to the GEMM that was launched before it.
+// A window is one such range with one pass. A backward window whose GEMMs all tell their layout,
+// first dgrad's (NN) and then wgrad's (NT), as those of one layer do, is split in two: GEMMs by
+// layout, bulk all-gathers to dgrad and bulk reduce-scatters to wgrad, everything else to the GEMM
+// that was launched before it.
 Trace Attribute(RawTrace raw);
 
 }  // namespace autodist::trace

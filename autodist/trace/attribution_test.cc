@@ -170,6 +170,34 @@ TEST(AttributeTest, BackwardIsSplitByTheLayoutOfItsGemms) {
             "fc1_dgrad@- fc1_dgrad@- fc1_dgrad@- fc1_wgrad@- fc1_wgrad@- fc1_wgrad@- ");
 }
 
+// Gradients are summed over ranks from autograd's threads, under no operator and no number.
+TEST(AttributeTest, APassWithoutAnOperator) {
+  TraceText text;
+  text.Annotation("ProfilerStep#0", 0, 1000)
+      .Annotation("## backward ##", 100, 100)
+      .Event("cpu_op", "autograd::engine::evaluate_function: AccumulateGrad", 140, 20, 100, 2, "")
+      .Launch(1, 150, /*thread=*/2)
+      .Kernel("ncclDevKernel_AllReduce", 500, 5, {.correlation = 1});
+  EXPECT_EQ(Places(text.Read()), "backward@0 ");
+}
+
+TEST(AttributeTest, BackwardOfSeveralLayersStaysWhole) {
+  TraceText text;
+  text.Annotation("model backward", 0, 50);
+  const char* kernels[] = {"gemm_nn_x", "gemm_nt_x", "gemm_nn_x", "gemm_nt_x"};
+  for (int i = 0; i < 4; ++i) text.Launch(i, i).Kernel(kernels[i], 100 + i, 1, {.correlation = i});
+  EXPECT_EQ(Places(text.Read()),
+            "model_backward@- model_backward@- model_backward@- model_backward@- ");
+}
+
+TEST(AttributeTest, BackwardWithAGemmThatDoesNotTellStaysWhole) {
+  TraceText text;
+  text.Annotation("fc1_backward", 0, 50);
+  const char* kernels[] = {"gemm_nn_x", "gemm_nt_x", "implicit_gemm"};
+  for (int i = 0; i < 3; ++i) text.Launch(i, i).Kernel(kernels[i], 100 + i, 1, {.correlation = i});
+  EXPECT_EQ(Places(text.Read()), "fc1_backward@- fc1_backward@- fc1_backward@- ");
+}
+
 TEST(AttributeTest, BackwardWithOneLayoutStaysWhole) {
   TraceText text;
   text.Annotation("fc1_backward", 0, 50)

@@ -33,13 +33,15 @@ uint32_t OperatorIndex(Trace& trace, const std::string& name, Pass pass) {
 void SplitWindow(Trace& trace, uint32_t window, const std::vector<DeviceEvent*>& events) {
   bool dgrad = false;
   bool wgrad = false;
+  bool mixed = false;  // several layers, or GEMMs that do not tell: no part is dgrad's alone
   for (const DeviceEvent* event : events) {
     if (event->event_class != EventClass::kGemm) continue;
     const Pass pass = OwnPass(trace.name_of(*event));
     dgrad |= pass == Pass::kDgrad;
+    mixed |= pass == Pass::kNone || (wgrad && pass == Pass::kDgrad);
     wgrad |= pass == Pass::kWgrad;
   }
-  if (!dgrad || !wgrad) return;
+  if (!dgrad || !wgrad || mixed) return;
   const std::string name = trace.operators[trace.windows[window].op].name;
   trace.windows[window].op = OperatorIndex(trace, name, Pass::kDgrad);
   const auto wgrad_window = static_cast<uint32_t>(trace.windows.size());

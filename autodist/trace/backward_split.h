@@ -12,7 +12,7 @@ inline int64_t LaunchOrStart(const DeviceEvent& event) {
   return event.launch_ns == kNoLaunch ? event.start_ns : event.launch_ns;
 }
 
-// Splits the backward windows that hold GEMMs of both layouts, as attribution.h says. New windows
+// Splits the backward windows of single layers, as attribution.h says. New windows
 // are appended; events keep their order.
 void SplitBackward(Trace& trace);
 

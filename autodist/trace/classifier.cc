@@ -68,6 +68,7 @@ std::string_view NameOf(Pass pass) {
 }
 
 std::string Label(const Operator& op) {
+  if (op.name.empty()) return std::string(NameOf(op.pass));
   return op.pass == Pass::kNone ? op.name : fmt::format("{}_{}", op.name, NameOf(op.pass));
 }
 
@@ -136,7 +137,9 @@ KernelName Classifier::Classify(std::string_view name, EventKind kind, bool sing
     break;
   }
   classified.looks_like_comm = !classified.known && std::regex_search(matched, comm_words_);
-  if (classified.event_class == EventClass::kComm) classified.direction = DirectionOf(name, kind);
+  if (classified.event_class == EventClass::kComm ||
+      classified.event_class == EventClass::kCommWait)
+    classified.direction = DirectionOf(name, kind);
   return classified;
 }
 

@@ -22,7 +22,7 @@ enum class EventClass : uint8_t {
 inline constexpr int kEventClasses = 7;
 std::string_view NameOf(EventClass event_class);  // "comm", "comm_wait", ...
 
-// What a communication kernel does, as far as its name tells.
+// What a kernel that communicates or signals does, as far as its name tells.
 enum class CommDirection : uint8_t {
   kNone,
   kAllGather,
@@ -80,13 +80,13 @@ struct Step {
   int64_t end_ns = 0;
 };
 
-// A named range with a pass, e.g. {"fc1", kForward}.
+// A named range with a pass, e.g. {"fc1", kForward}; without a name, all that a pass holds.
 struct Operator {
   std::string name;
   Pass pass = Pass::kNone;
 };
 
-// "fc1_fprop"; the name alone where the pass is kNone.
+// "fc1_fprop"; the name alone where the pass is kNone, the pass alone where there is no name.
 std::string Label(const Operator& op);
 
 // One execution of an operator: what was launched inside one range of the host.

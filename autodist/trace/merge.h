@@ -9,10 +9,11 @@
 
 namespace autodist::trace {
 
-// Writes what the devices did, for ui.perfetto.dev and for ReadTrace: a process per trace (its
-// rank, or its place in `traces` where ranks are not known), a thread per stream, and one per
-// operator with its windows. Times count from the earliest event; clocks are aligned by
-// base_time_ns. Events of several devices of one trace are told apart by thread. Throws core::Error
+// Writes what the devices did, for ui.perfetto.dev: a process per trace (its rank, or its place in
+// `traces` where ranks are not known), a thread per stream, and one per operator with its windows.
+// Times count from the earliest event; clocks are aligned by base_time_ns. Events of several
+// devices of one trace are told apart by thread. ReadTrace reads the file again, but for launches:
+// userbuffers' signals, known by their launch, count as communication there. Throws core::Error
 // when the file cannot be written.
 void WriteMerged(std::span<const Trace> traces, const std::filesystem::path& path);
 

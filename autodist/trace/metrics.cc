@@ -41,7 +41,8 @@ class StreamTimes {
         event.end_ns - event.start_ns;
   }
 
-  std::vector<StreamUse> Uses() const {
+  // Sorted by device and stream.
+  std::vector<StreamUse> Uses(const Trace& trace) const {
     std::vector<StreamUse> uses;
     for (const auto& [stream, times] : times_) {
       StreamUse use{.stream = stream};
@@ -54,6 +55,11 @@ class StreamTimes {
       }
       uses.push_back(use);
     }
+    std::sort(uses.begin(), uses.end(), [&](const StreamUse& a, const StreamUse& b) {
+      const Stream& of_a = trace.streams[a.stream];
+      const Stream& of_b = trace.streams[b.stream];
+      return std::tie(of_a.device, of_a.id) < std::tie(of_b.device, of_b.id);
+    });
     return uses;
   }
 
@@ -130,7 +136,7 @@ std::vector<OperatorMetrics> MeasureOperators(const Trace& trace) {
   }
   for (size_t i = 0; i < operators.size(); ++i) {
     operators[i].median = MedianOf(operators[i].windows);
-    operators[i].streams = streams[i].Uses();
+    operators[i].streams = streams[i].Uses(trace);
   }
   return operators;
 }

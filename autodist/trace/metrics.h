@@ -60,7 +60,7 @@ struct OperatorMetrics {
   // Each figure the median over the windows (the lower one of two), so that the parts need not add
   // up to the whole.
   OverlapMetrics median = {};
-  std::vector<StreamUse> streams = {};  // sorted by stream
+  std::vector<StreamUse> streams = {};  // sorted by device and id
 };
 
 // One entry per operator of the trace that has device events, in the order of first launch.

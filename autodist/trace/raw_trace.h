@@ -11,6 +11,7 @@
 
 namespace autodist::trace {
 
+inline constexpr int64_t kNoSequence = -1;
 inline constexpr uint32_t kNoCorrelation = std::numeric_limits<uint32_t>::max();
 
 // A host call that may have put work on a device.
@@ -28,9 +29,9 @@ enum class RangeKind : uint8_t { kAnnotation, kModule, kAutograd };
 struct Range {
   int64_t start_ns = 0;
   int64_t end_ns = 0;
-  int64_t sequence = -1;  // kAutograd: of the forward operator
-  uint32_t lane = 0;      // index of the host thread, or of the stream
-  uint32_t name = 0;      // index into RawTrace::range_names
+  int64_t sequence = kNoSequence;  // kAutograd: of the forward operator
+  uint32_t lane = 0;               // index of the host thread, or of the stream
+  uint32_t name = 0;               // index into RawTrace::range_names
   RangeKind kind = RangeKind::kAnnotation;
 };
 

@@ -9,6 +9,7 @@
 #include "autodist/core/error.h"
 #include "autodist/trace/attribution.h"
 #include "autodist/trace/json_cursor.h"
+#include "autodist/trace/microseconds.h"
 
 namespace autodist::trace {
 namespace {
@@ -71,7 +72,7 @@ class Reader {
   void AddLaunch(const RawEvent& event);
   void AddCpuOp(const RawEvent& event);
   void AddRange(const RawEvent& event, std::vector<Range>& ranges, RangeKind kind, uint32_t lane,
-                std::string_view name, int64_t sequence = -1);
+                std::string_view name, int64_t sequence = kNoSequence);
 
   core::Error Wrong(const RawEvent& event, std::string_view field, std::string_view value,
                     std::string_view must) const;
@@ -257,14 +258,17 @@ void Reader::AddLaunch(const RawEvent& event) {
 
 // Of the host's operators only those matter that tie backward work to a module.
 void Reader::AddCpuOp(const RawEvent& event) {
-  if (event.sequence.empty()) return;
-  const std::optional<int64_t> sequence = Integer(event, "args.Sequence number", event.sequence);
-  if (!sequence || *sequence < 0) return;
   const std::string_view name = Name(event);
+  const int64_t sequence =
+      Integer(event, "args.Sequence number", event.sequence).value_or(kNoSequence);
   if (name.starts_with("autograd::engine::evaluate_function")) {
-    AddRange(event, raw_.host_ranges, RangeKind::kAutograd, ThreadOf(event), name, *sequence);
-  } else if (event.forward_thread.empty() || event.forward_thread == "0") {
-    raw_.forward_ops.push_back({*sequence, Time(event, "ts", event.ts), ThreadOf(event)});
+    AddRange(event, raw_.host_ranges, RangeKind::kAutograd, ThreadOf(event), name, sequence);
+  } else if (sequence >= 0 && (event.forward_thread.empty() || event.forward_thread == "0")) {
+    const SequencePoint op{sequence, Time(event, "ts", event.ts), ThreadOf(event)};
+    // Operators inside of one another share their number, and their module: one of them will do.
+    const auto& ops = raw_.forward_ops;
+    if (ops.empty() || ops.back().sequence != sequence || ops.back().thread != op.thread)
+      raw_.forward_ops.push_back(op);
   }
 }
 
@@ -370,50 +374,6 @@ uint32_t Reader::ThreadOf(const RawEvent& event) {
 }
 
 }  // namespace
-
-bool ParseMicroseconds(std::string_view text, int64_t& ns) {
-  constexpr int64_t kMaxExponent = 1000;
-  size_t at = 0;
-  const auto more = [&] { return at < text.size(); };
-  const bool negative = text.starts_with('-');
-  if (negative) ++at;
-  uint64_t mantissa = 0;
-  int64_t scale = 3;  // ns = mantissa * 10^scale
-  bool point = false;
-  size_t digits = 0;
-  for (; more() && (text[at] == '.' || (text[at] >= '0' && text[at] <= '9')); ++at) {
-    if (text[at] == '.') {
-      if (point) return false;
-      point = true;
-      continue;
-    }
-    ++digits;
-    if (mantissa < 1'844'674'407'370'955'161) {  // one more digit fits 64 bits
-      mantissa = mantissa * 10 + static_cast<uint64_t>(text[at] - '0');
-      if (point) --scale;
-    } else if (!point) {
-      ++scale;
-    }
-  }
-  if (digits == 0) return false;
-  if (more()) {
-    if (text[at] != 'e' && text[at] != 'E') return false;
-    ++at;
-    if (more() && text[at] == '+') ++at;
-    int64_t exponent = 0;
-    const auto [end, error] =
-        std::from_chars(text.data() + at, text.data() + text.size(), exponent);
-    if (error != std::errc() || end != text.data() + text.size()) return false;
-    if (exponent < -kMaxExponent || exponent > kMaxExponent) return mantissa == 0 && (ns = 0, true);
-    scale += exponent;
-  }
-  for (; scale < 0 && mantissa != 0; ++scale) mantissa /= 10;
-  for (; scale > 0 && mantissa != 0; --scale)
-    if (__builtin_mul_overflow(mantissa, uint64_t{10}, &mantissa)) return false;
-  if (mantissa > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return false;
-  ns = negative ? -static_cast<int64_t>(mantissa) : static_cast<int64_t>(mantissa);
-  return true;
-}
 
 RawTrace ReadRaw(ByteSource& source, std::string name, const Classifier& classifier) {
   return Reader(source, std::move(name), classifier).Read();

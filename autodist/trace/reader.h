@@ -3,7 +3,6 @@
 #define AUTODIST_TRACE_READER_H_
 
 #include <string>
-#include <string_view>
 
 #include "autodist/trace/byte_source.h"
 #include "autodist/trace/classifier.h"
@@ -16,10 +15,6 @@ RawTrace ReadRaw(ByteSource& source, std::string name, const Classifier& classif
 
 // ReadRaw and attribution.
 Trace ReadTrace(ByteSource& source, std::string name, const Classifier& classifier);
-
-// Decimal microseconds, "12.345" or "1.2e6", to nanoseconds; digits below one are dropped. False:
-// no number, or beyond int64.
-bool ParseMicroseconds(std::string_view text, int64_t& ns);
 
 }  // namespace autodist::trace
 

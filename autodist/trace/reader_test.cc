@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "autodist/core/error.h"
+#include "autodist/trace/microseconds.h"
 #include "autodist/trace/testing/trace_text.h"
 #include "autodist/trace/trace.h"
 

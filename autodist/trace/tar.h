@@ -10,7 +10,8 @@
 
 namespace autodist::trace {
 
-// Understands ustar and GNU's long names. One thread.
+// Understands ustar (without its prefix field: names are cut to the last 100 bytes) and GNU's long
+// names. One thread.
 class TarReader {
  public:
   // `name` starts every message.
