@@ -7,9 +7,10 @@ usage: bench/growth.py [--autodist PROGRAM] [--prompts 128,1024] [--batches 1,8]
 For each model and tp: `autodist calibrate` on as many ranks, the cases one after the other (`autodist bench`, medians
 of 2 to 7 repeats), and `autodist calibrate` again; a prediction (`autodist plan --cluster`) is the mean of the times that
 both calibrations give. As the machine is not the same from one minute to the next, it is scaled by the limits that `bench`
-measures beside each case and beside the calibrations: its GEMM rate for prefill, its read bandwidth for decode. Cases beyond the context of a model, or with more prompt
-tokens than --most-tokens, are skipped and listed. With --record FILE what was measured is added to FILE, and what it
-holds is predicted again, but not measured. Prints a Markdown table with the error of each prediction, and their median.
+measures beside each case and beside the calibrations: its GEMM rate for prefill, its read bandwidth for decode. Cases
+beyond the context of a model, or with more prompt tokens than --most-tokens, are skipped and listed. With --record FILE
+what was measured is added to FILE, and what it holds is predicted again, but not measured. Prints a Markdown table with
+the error of each prediction, and their median.
 """
 import argparse
 import json
@@ -112,7 +113,7 @@ def print_table(records, skipped):
     for record in sorted(records, key=key):
         cells = []
         for phase, measured, predicted in zip(PHASES, record["measured_s"], record["predicted_s"]):
-            error = measured / predicted - 1  # of the rate
+            error = measured / predicted - 1  # predicted rate over measured rate, less 1
             errors[phase].append(abs(error))
             cells.append(f"{1 / measured:.4g} | {1 / predicted:.4g} | {100 * error:+.0f} %")
         print(f"| {' | '.join(str(part) for part in key(record))} | {' | '.join(cells)} |")
