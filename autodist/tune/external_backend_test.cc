@@ -139,6 +139,16 @@ TEST_F(ExternalBackendTest, AFailedCaseIsRecordedAndTheRestGoesOn) {
     for (const MeasuredSetting& setting : site.settings) EXPECT_FALSE(setting.failed());
 }
 
+// Nothing is recommended where the comparison has no start.
+TEST_F(ExternalBackendTest, WithoutTp1NothingIsDecided) {
+  ::setenv("FAKE_LAUNCHER_FAILS", "tp1_fc2_wgrad", 1);
+  const OverlapReport report = Call(Mode::kRun);
+  ASSERT_TRUE(report.final());
+  EXPECT_EQ(VerdictText(report), "not decided");
+  EXPECT_THAT(ToText(report), HasSubstr("nothing can be recommended"));
+  EXPECT_THAT(ToText(report), HasSubstr("tp1_fc2_wgrad_baseline failed: the launcher ended with"));
+}
+
 // Killed again and again at moments that differ each time, it ends with the same report, and no
 // case that was done is measured again.
 TEST_F(ExternalBackendTest, KilledAtAnyPointItResumes) {
@@ -154,8 +164,9 @@ TEST_F(ExternalBackendTest, KilledAtAnyPointItResumes) {
       Call(Mode::kRun);
       ::_exit(0);
     }
-    const auto patience_us = static_cast<int64_t>(
-        1000 + 150000 * core::UniformDouble(3, 1, static_cast<uint64_t>(kills)));
+    // Longer from kill to kill, so that a slow machine gets to the end too.
+    const double random = core::UniformDouble(3, 1, static_cast<uint64_t>(kills));
+    const auto patience_us = static_cast<int64_t>((1000 + 150000 * random) * (1 + kills / 10.0));
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(patience_us);
     int status = 0;
     while (::waitpid(child, &status, WNOHANG) == 0) {

@@ -116,6 +116,8 @@ TEST_P(NoiseTest, NearTheExhaustiveBestInAThirdOfTheMeasurements) {
   EXPECT_LE(flips, 1);
   RecordProperty("worst_time_over_best", fmt::format("{:.4f}", worst));
   RecordProperty("worst_share_of_measurements", fmt::format("{:.3f}", worst_share));
+  RecordProperty("off_2_4_8", fmt::format("{} {} {} {}", sizes[1], sizes[2], sizes[4], sizes[8]));
+  RecordProperty("decided_otherwise", flips);
 }
 
 INSTANTIATE_TEST_SUITE_P(Noise, NoiseTest, ::testing::Values(0.0, 0.03, 0.1));

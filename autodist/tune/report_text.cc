@@ -34,6 +34,13 @@ std::string StepVerdict(const OverlapReport& report, const DoublingStep& step) {
   return "too slow";
 }
 
+// Nothing to compare with: a case of tp 1 failed, or tp 2 is not measured yet.
+bool Undecided(const OverlapReport& report) {
+  if (!report.final() && report.outcome.doubling.size() < 2) return true;
+  const TpFindings& first = report.outcome.sizes.front();
+  return first.complete && !first.excluded.empty();
+}
+
 // Sentences stand below the table, not in it.
 report::Table WithoutLastColumn(const report::Table& table) {
   report::Table shorter({table.header().begin(), table.header().end() - 1});
@@ -58,6 +65,7 @@ void AddParts(const OverlapReport& report, std::string& text) {
 }  // namespace
 
 std::string VerdictText(const OverlapReport& report) {
+  if (Undecided(report)) return "not decided";
   if (report.outcome.optimal_tp == 1) return "off";
   return fmt::format("tp {}{}", report.outcome.optimal_tp,
                      report.outcome.memory_forced ? ", forced by memory" : "");
@@ -73,10 +81,14 @@ std::vector<std::string> Recommendations(const OverlapReport& report) {
   if (!report.final()) {
     texts.push_back(fmt::format("{} cases are still to be measured: what stands here may change",
                                 outcome.wanted.size()));
+  } else if (Undecided(report)) {
+    texts.push_back("without the times of tp 1 nothing can be recommended");
   } else if (outcome.optimal_tp == 1) {
-    texts.push_back(
-        "turn tensor parallelism off: tp 2 does not halve the time of a layer, even "
-        "with the best overlap");
+    const std::string& excluded = outcome.sizes.back().excluded;
+    texts.push_back(fmt::format(
+        "turn tensor parallelism off: {}",
+        excluded.empty() ? "tp 2 does not halve the time of a layer, even with the best overlap"
+                         : excluded));
   } else if (const TpFindings* const size = outcome.Find(outcome.optimal_tp)) {
     texts.push_back(fmt::format(
         "use {}: a layer's linear operators take {} us, {} us without overlap, {} us if all that "

@@ -12,7 +12,7 @@
 
 namespace autodist::tune {
 
-// "tp 4", "tp 2, forced by memory", "off".
+// "tp 4", "tp 2, forced by memory", "off", "not decided".
 std::string VerdictText(const OverlapReport& report);
 
 // What to do with it, sentence by sentence; remarks and the model's notes among them.

@@ -24,15 +24,18 @@ OverlapBound BoundOf(const SiteFindings& site, const MeasuredSetting* overlap,
   return OverlapBound::kGemm;
 }
 
-std::string BoundText(OverlapBound bound, const SiteFindings& site,
-                      const MeasuredSetting* overlap) {
+std::string BoundText(OverlapBound bound, const SiteFindings& site, const MeasuredSetting* overlap,
+                      const OverlapOptions& options) {
   const planner::SiteTimes& times = site.context.measured;
   switch (bound) {
     case OverlapBound::kNone:
       return "";
     case OverlapBound::kBandwidth:
-      return fmt::format("bandwidth: the collective takes {:.2f} times as long as the product",
-                         times.rho());
+      return fmt::format(
+          "bandwidth: the collective takes {:.2f} times as long as the product, and by the "
+          "formulas "
+          "could hide up to tp {:.1f}",
+          times.rho(), planner::HideableTp(site.context.problem, options.machine));
     case OverlapBound::kLatency:
       return fmt::format("latency: the collective's steps take {:.2f} times as long as the product",
                          times.rho());
@@ -102,7 +105,7 @@ SiteVerdict JudgeSite(const TpFindings& size, const SiteFindings& site,
   const MeasuredSetting* const overlap = site.BestOverlap();
   if (!verdict.overlapped || verdict.hidden < kNearlyAll)
     verdict.bound = BoundOf(site, overlap, options);
-  const std::string bound = BoundText(verdict.bound, site, overlap);
+  const std::string bound = BoundText(verdict.bound, site, overlap, options);
   const MeasuredSetting* const sequential = site.sequential();
   if (mode == SiteMode::kScatter) {
     verdict.reason = "scatters its own product, which leaves the wgrad without a collective";
