@@ -84,13 +84,16 @@ void RunOnWeight(device::Stream& stream, const LinearCall& call, const cpu::Line
     kernel(panel.Fill(stream.isa(), share, block, scratch + kernel_bytes), scratch);
 }
 
-// Whether the CPU multiplies the call on matrix tiles (cpu::TiledRows).
+// Whether the CPU multiplies the call on matrix tiles, with rows laid out first (cpu::TiledRows).
 bool IsTiled(device::Stream& stream, const LinearCall& call);
-// REQUIRES IsTiled(). The second: y = act(gate) * up as LinearGated() says; of the call, y_MN is
-// not used, and its weight is not quantised.
+// REQUIRES IsTiled().
 void LinearTiled(device::Stream& stream, const LinearCall& call);
-void LinearTiledGated(device::Stream& stream, const LinearCall& call, ActivationKind kind,
-                      core::TensorView y_MF);
+
+// Whether the CPU has a kernel for y = act(gate) * up as LinearGated() says.
+bool CanGate(device::Stream& stream, const LinearCall& call);
+// Of the call, y_MN is not used. REQUIRES CanGate().
+void LinearOnGates(device::Stream& stream, const LinearCall& call, ActivationKind kind,
+                   core::TensorView y_MF);
 
 }  // namespace autodist::kernels
 

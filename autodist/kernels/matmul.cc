@@ -16,6 +16,10 @@ using core::DType;
 // Products of fewer rows are logged as matrix-vector products.
 constexpr int64_t kMatrixVectorRows = 8;
 
+device::OpKind KindOf(int64_t rows) {
+  return rows < kMatrixVectorRows ? device::OpKind::kMatrixVector : device::OpKind::kGemm;
+}
+
 // The codes of a quantised weight times x as it is.
 void LinearCodes(device::Stream& stream, const cpu::KernelTable& table, const LinearCall& call) {
   const PackedLayout& layout = call.weight.layout;
@@ -75,9 +79,8 @@ void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeig
                                bias_N.cols() == layout.n));
   if (y_MN.elements() == 0) return;
   const device::OpScope op(stream.log(), [&] {
-    const bool few_rows = x_MK.rows() < kMatrixVectorRows;
     return device::OpCost{
-        .kind = few_rows ? device::OpKind::kMatrixVector : device::OpKind::kGemm,
+        .kind = KindOf(x_MK.rows()),
         .name = "linear",
         .rows = x_MK.rows(),
         .bytes =
@@ -109,21 +112,21 @@ void LinearGated(device::Stream& stream, core::ConstTensorView x_MK, const Packe
   AUTODIST_CHECK_EQ(x_MK.cols(), weight.layout.k);
   AUTODIST_CHECK_EQ(x_MK.rows(), y_MF.rows());
   const LinearCall call{x_MK, weight, gate_up_MN, bias_N, false};
-  if (!IsTiled(stream, call) || weight.layout.quantised() ||
-      gates % (PackedLayout::kBlock / 2) != 0) {
+  if (y_MF.elements() == 0) return;
+  if (!CanGate(stream, call)) {
     Linear(stream, x_MK, weight, gate_up_MN, bias_N);
     ActivateGated(stream, kind, gate_up_MN.Cols(0, gates), gate_up_MN.Cols(gates, gates), y_MF);
     return;
   }
   const device::OpScope op(stream.log(), [&] {
     return device::OpCost{
-        .kind = device::OpKind::kGemm,
+        .kind = KindOf(x_MK.rows()),
         .name = "linear_gated",
         .rows = x_MK.rows(),
         .bytes = weight.layout.bytes() + x_MK.bytes() + bias_N.bytes() + y_MF.bytes(),
         .flops = 2.0 * static_cast<double>(x_MK.elements()) * static_cast<double>(weight.layout.n)};
   });
-  LinearTiledGated(stream, call, kind, y_MF);
+  LinearOnGates(stream, call, kind, y_MF);
 }
 
 }  // namespace autodist::kernels

@@ -183,7 +183,12 @@ TEST_P(MatmulTest, GatedIsTheProductAndThenTheActivation) {
   };
   // Few rows; halves of blocks that meet in one block, and that do not; several slabs; many chunks;
   // a width that is no half block.
-  for (const auto& [m, f, k] : {Shape{3, 64, 40},
+  for (const auto& [m, f, k] : {Shape{1, 128, 96},
+                                {3, 64, 40},
+                                {16, 192, 511},
+                                {17, 64, 40},
+                                {25, 192, 300},
+                                {32, 128, 2100},
                                 {40, 32, 70},
                                 {33, 96, 300},
                                 {70, 160, 2100},

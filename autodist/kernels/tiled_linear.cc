@@ -34,10 +34,58 @@ void ForEachChunk(device::Stream& stream, const LinearCall& call, const Body& mu
   }
 }
 
+// The gates [first_output, + outputs) of some rows of a chunk.
+cpu::GatedTask GatedShare(const LinearCall& call, ActivationKind kind, core::TensorView y_MF,
+                          int64_t first_row, int64_t rows, int64_t first_output, int64_t outputs) {
+  cpu::GatedTask task;
+  task.linear = call.Part(first_row, rows, 0, call.weight.layout.blocks());
+  task.linear.outputs = outputs;
+  task.first_output = first_output;
+  task.up_outputs = y_MF.cols();
+  task.kind = kind;
+  task.dtype = y_MF.dtype();
+  task.y = static_cast<uint8_t*>(y_MF.Rows(first_row, rows).data()) +
+           static_cast<size_t>(first_output) * core::SizeOf(y_MF.dtype());
+  task.y_stride = y_MF.stride();
+  return task;
+}
+
+void GateFewRows(device::Stream& stream, const LinearCall& call, ActivationKind kind,
+                 core::TensorView y_MF) {
+  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
+  stream.pool().ParallelFor(
+      y_MF.cols() / PackedLayout::kBlock, [&](int64_t begin, int64_t end, int worker) {
+        cpu::GatedTask task =
+            GatedShare(call, kind, y_MF, 0, y_MF.rows(), begin * PackedLayout::kBlock,
+                       (end - begin) * PackedLayout::kBlock);
+        task.linear.x = call.x_MK.data();
+        task.linear.x_stride = call.x_MK.stride();
+        table.linear_gated(task, stream.Scratch(worker, cpu::LinearScratchBytes()));
+      });
+}
+
+void GateTiledRows(device::Stream& stream, const LinearCall& call, ActivationKind kind,
+                   core::TensorView y_MF) {
+  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
+  ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
+    SplitLinear(
+        stream, rows, y_MF.cols() / kHalf,
+        [&](int64_t row, int64_t count, int64_t half, int64_t halves, int worker) {
+          cpu::TiledGatedTask task{
+              GatedShare(call, kind, y_MF, first + row, count, half * kHalf, halves * kHalf), shape,
+              row};
+          task.gated.linear.x = tiled;
+          table.linear_tiled_gated(
+              task, stream.Scratch(worker,
+                                   cpu::TiledLinearScratchBytes(shape, count, 2 * halves * kHalf)));
+        });
+  });
+}
+
 }  // namespace
 
 bool IsTiled(device::Stream& stream, const LinearCall& call) {
-  return call.x_MK.dtype() == DType::kBF16 && call.x_MK.rows() > TiledRows::kRows &&
+  return call.x_MK.dtype() == DType::kBF16 && call.x_MK.rows() > TiledRows::kFewRows &&
          cpu::TableFor(stream.isa()).linear_tiled != nullptr;
 }
 
@@ -60,32 +108,19 @@ void LinearTiled(device::Stream& stream, const LinearCall& call) {
   });
 }
 
-void LinearTiledGated(device::Stream& stream, const LinearCall& call, ActivationKind kind,
-                      core::TensorView y_MF) {
-  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  const int64_t gates = y_MF.cols();
-  const size_t element = core::SizeOf(y_MF.dtype());
-  AUTODIST_CHECK_EQ(gates % kHalf, 0);
-  ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
-    SplitLinear(
-        stream, rows, gates / kHalf,
-        [&](int64_t row, int64_t count, int64_t half, int64_t halves, int worker) {
-          cpu::TiledGatedTask task;
-          task.tiled = {call.Part(first + row, count, 0, call.weight.layout.blocks()), shape, row};
-          task.tiled.linear.x = tiled;
-          task.tiled.linear.outputs = halves * kHalf;
-          task.first_output = half * kHalf;
-          task.up_outputs = gates;
-          task.kind = kind;
-          task.dtype = y_MF.dtype();
-          task.y = static_cast<uint8_t*>(y_MF.Rows(first + row, count).data()) +
-                   static_cast<size_t>(task.first_output) * element;
-          task.y_stride = y_MF.stride();
-          table.linear_tiled_gated(
-              task, stream.Scratch(worker,
-                                   cpu::TiledLinearScratchBytes(shape, count, 2 * halves * kHalf)));
-        });
-  });
+bool CanGate(device::Stream& stream, const LinearCall& call) {
+  const PackedLayout& layout = call.weight.layout;
+  const bool tiled = IsTiled(stream, call);
+  return call.x_MK.dtype() == DType::kBF16 && !layout.quantised() &&
+         (tiled || cpu::TableFor(stream.isa()).linear_gated != nullptr) &&
+         layout.n / 2 % (tiled ? kHalf : PackedLayout::kBlock) == 0;
+}
+
+void LinearOnGates(device::Stream& stream, const LinearCall& call, ActivationKind kind,
+                   core::TensorView y_MF) {
+  AUTODIST_CHECK(CanGate(stream, call));
+  if (IsTiled(stream, call)) return GateTiledRows(stream, call, kind, y_MF);
+  GateFewRows(stream, call, kind, y_MF);
 }
 
 }  // namespace autodist::kernels

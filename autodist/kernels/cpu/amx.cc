@@ -34,6 +34,7 @@ const KernelTable& AmxTable() {
   static const KernelTable kTable = [] {
     KernelTable table = Avx512Bf16Table();
     table.linear_bf16 = LinearTiles;
+    table.linear_gated = LinearGatedTiles;
     table.tile_rows = TileRowsOf;
     table.linear_tiled = LinearTiledRows;
     table.linear_tiled_gated = LinearTiledGated;

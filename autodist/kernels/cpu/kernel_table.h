@@ -38,6 +38,8 @@ struct TiledRows {
   static constexpr int64_t kInputs = 32;
   static constexpr int64_t kTileBytes = kRows * kInputs * 2;
   static constexpr int64_t kSlabTiles = 64;
+  // Up to here, laying out x takes longer than it saves.
+  static constexpr int64_t kFewRows = 32;
 
   int64_t rows = 0;
   int64_t k = 0;
@@ -77,17 +79,24 @@ struct TiledLinearTask {
   int64_t first_row;  // of the share in the tiled rows, a multiple of 32
 };
 
-// The same for LinearGated(): `tiled.linear` is the share of the gates, without y; the ups are as
-// many outputs, `up_outputs` (a multiple of 32) after them in the weight and the bias. `weight` is
-// the start of the whole weight and the share's first gate is `first_output` (a multiple of 32).
-struct TiledGatedTask {
-  TiledLinearTask tiled;
+// One thread's share of LinearGated(): `linear` is the share of the gates, without y; the ups are as
+// many outputs, `up_outputs` after them in the weight and the bias. `weight` is the start of the
+// whole weight and the share's first gate is `first_output`.
+struct GatedTask {
+  LinearTask linear;
   int64_t first_output;
   int64_t up_outputs;
   ActivationKind kind;
   core::DType dtype;  // of y
   void* y;            // [rows, outputs]
   int64_t y_stride;   // elements
+};
+
+// The same over rows that are laid out: as TiledLinearTask. Outputs in multiples of 32.
+struct TiledGatedTask {
+  GatedTask gated;
+  TiledRows shape;
+  int64_t first_row;
 };
 
 // One thread's share of Linear() against a quantised weight, multiplied as it is.
@@ -156,9 +165,11 @@ struct KernelTable {
   // `scratch` holds LinearScratchBytes().
   void (*linear_f32)(const LinearTask& task, void* scratch);
   void (*linear_bf16)(const LinearTask& task, void* scratch);
-  // Many rows of bf16 on matrix tiles; nullptr where the CPU has none. linear_bf16 is then for at
-  // most TiledRows::kRows rows. The same bits. `scratch` holds TiledLinearScratchBytes() of the
-  // share's rows and outputs, gates and ups together.
+  // bf16 on matrix tiles; nullptr where the CPU has none. linear_bf16 and linear_gated are then for
+  // at most TiledRows::kFewRows rows; gates come in whole blocks. The others are for more, with the
+  // same bits; their `scratch` holds TiledLinearScratchBytes() of the share's rows and outputs,
+  // gates and ups together.
+  void (*linear_gated)(const GatedTask& task, void* scratch) = nullptr;
   void (*tile_rows)(const TileRowsTask& task) = nullptr;
   void (*linear_tiled)(const TiledLinearTask& task, void* scratch) = nullptr;
   void (*linear_tiled_gated)(const TiledGatedTask& task, void* scratch) = nullptr;

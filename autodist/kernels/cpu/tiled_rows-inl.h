@@ -50,6 +50,7 @@ struct Ahead {
 inline void AskToRead(const void* p) {
   __asm__ volatile("prefetcht1 %0" : : "m"(*static_cast<const uint8_t*>(p)));
 }
+
 inline void AskToWrite(const void* p) {
   __asm__ volatile("prefetchw %0" : : "m"(*static_cast<const uint8_t*>(p)));
 }
@@ -189,47 +190,36 @@ inline void LinearTiledRows(const TiledLinearTask& task, void* scratch) {
   }
 }
 
-// y = act(gate + bias) * (up + bias) for the rows of a part that exist.
-inline void FinishGated(const TiledGatedTask& task, int64_t part, int64_t output, float* gate,
-                        float* up) {
-  const LinearTask& linear = task.tiled.linear;
-  const int64_t left = linear.rows - part * kPartRows;
-  for (int64_t row = 0; row < (left < kPartRows ? left : kPartRows); ++row) {
-    if (linear.bias != nullptr) {
-      AddRow(linear.bias + output, gate + row * kHalf, kHalf);
-      AddRow(linear.bias + output + task.up_outputs, up + row * kHalf, kHalf);
-    }
-    const int64_t at = (part * kPartRows + row) * task.y_stride + output - task.first_output;
-    void* const y = task.dtype == core::DType::kF32
-                        ? static_cast<void*>(static_cast<float*>(task.y) + at)
-                        : static_cast<core::BFloat16*>(task.y) + at;
-    ActivateRow(task.kind, gate + row * kHalf, up + row * kHalf, task.dtype, y, kHalf);
-  }
-}
-
-// A gate and its up one after the other: both are still in the first-level cache when they meet.
+// A gate and its up one after the other, as LinearGatedTiles() does.
 inline void LinearTiledGated(const TiledGatedTask& task, void* scratch) {
-  const TiledRows& shape = task.tiled.shape;
-  const int64_t element = task.dtype == core::DType::kF32 ? 4 : 2;
-  const int64_t first = task.first_output / kHalf;
-  const int64_t halves = task.tiled.linear.outputs / kHalf;
+  const TiledRows& shape = task.shape;
+  const GatedTask& gated = task.gated;
+  const TiledLinearTask linear{gated.linear, shape, task.first_row};
+  const int64_t element = gated.dtype == core::DType::kF32 ? 4 : 2;
+  const int64_t first = gated.first_output / kHalf;
+  const int64_t halves = gated.linear.outputs / kHalf;
   TileShapes shapes;
   shapes.Set(kPartRows);
   for (int64_t slab = 0; slab < shape.slabs(); ++slab) {
-    const SlabOfRows rows(task.tiled, slab);
+    const SlabOfRows rows(linear, slab);
     float* sums = static_cast<float*>(scratch);
     for (int64_t half = first; half < first + halves; ++half) {
-      const int64_t up_half = half + task.up_outputs / kHalf;
+      const int64_t up_half = half + gated.up_outputs / kHalf;
       Ahead ahead = rows.AheadOf(half), up_ahead = rows.AheadOf(up_half);
       up_ahead.y_bytes = kHalf * element;
-      up_ahead.y_stride_bytes = task.y_stride * element;
+      up_ahead.y_stride_bytes = gated.y_stride * element;
       for (int64_t part = 0; part < rows.parts; ++part) {
+        const int64_t row = part * kPartRows;
         if (rows.last)
-          up_ahead.y = static_cast<uint8_t*>(task.y) +
-                       (part * kPartRows * task.y_stride + (half - first) * kHalf) * element;
+          up_ahead.y = static_cast<uint8_t*>(gated.y) +
+                       (row * gated.y_stride + (half - first) * kHalf) * element;
         rows.Multiply(part, half, ahead, sums, sums, kHalf);
         rows.Multiply(part, up_half, up_ahead, sums + kPartSums, sums + kPartSums, kHalf);
-        if (rows.last) FinishGated(task, part, half * kHalf, sums, sums + kPartSums);
+        if (rows.last) {
+          const int64_t left = gated.linear.rows - row;
+          FinishGated(gated, row, left < kPartRows ? left : kPartRows, half * kHalf, kHalf, sums,
+                      sums + kPartSums);
+        }
         ahead.weights += rows.tiles * ahead.weight_lines * 64;
         up_ahead.weights += rows.tiles * up_ahead.weight_lines * 64;
         if (shape.slabs() > 1) sums += 2 * kPartSums;
