@@ -120,6 +120,15 @@ void WeightReader::Read(const spec::ModelTensor& tensor, spec::Range rows, spec:
   bytes_needed_ += static_cast<uint64_t>(rows.size() * cols.size() * source.element_bytes);
 }
 
+void WeightReader::Announce(const spec::ModelTensor& tensor, spec::Range rows,
+                            spec::Range cols) const {
+  const Source source = Locate(tensor);
+  if (rows.size() <= 0 || cols.size() <= 0) return;
+  const spec::Range outputs{source.first_output + rows.first, source.first_output + rows.last};
+  const bool transposed = tensor.transposed && !tensor.vector;
+  Prefetch(source, transposed ? cols : outputs, transposed ? outputs : cols);
+}
+
 void WeightReader::ReadRows(const Source& source, spec::Range rows, spec::Range cols,
                             const Sink& sink) const {
   const int64_t row_bytes = cols.size() * source.element_bytes;

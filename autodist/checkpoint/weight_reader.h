@@ -42,6 +42,10 @@ class WeightReader {
   void Read(const spec::ModelTensor& tensor, spec::Range rows, spec::Range cols,
             const Sink& sink) const;
 
+  // Tells the kernel that Read() of this will come, so that a disk is busy meanwhile. REQUIRES and
+  // throws as Read(), but for failing reads.
+  void Announce(const spec::ModelTensor& tensor, spec::Range rows, spec::Range cols) const;
+
   // Elements delivered times their stored size.
   uint64_t bytes_needed() const { return bytes_needed_; }
   // Bytes asked of the files; headers, which ReadCatalog reads, are not counted.

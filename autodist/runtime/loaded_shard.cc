@@ -13,6 +13,8 @@ namespace {
 // What one thread reads and packs at a time: large enough for a disk, small enough that the threads
 // end together.
 constexpr int64_t kPartElements = int64_t{4} << 20;
+// How many parts of each thread the disk is told of.
+constexpr int kPartsAhead = 2;
 
 // Some rows of one member of a blob: a blob of its own, in the memory of the whole.
 struct Part {
@@ -34,14 +36,20 @@ void AppendParts(const BlobLayout& blob, void* out, std::vector<Part>& parts) {
   }
 }
 
+// The columns that packing a member reads.
+spec::Range ColumnsOf(const spec::ParallelPlan& plan, const BlobLayout& blob,
+                      const BlobMember& member) {
+  const spec::ModelTensor& tensor = plan.tensors[static_cast<size_t>(member.tensor)];
+  return blob.matrix.quantised() ? spec::WholeGroups(member.cols, tensor.cols) : member.cols;
+}
+
 }  // namespace
 
 void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
               const checkpoint::WeightReader& reader, const BlobLayout& blob, void* out) {
   for (const BlobMember& member : blob.members) {
     const spec::ModelTensor& tensor = plan.tensors[static_cast<size_t>(member.tensor)];
-    const spec::Range cols =
-        blob.matrix.quantised() ? spec::WholeGroups(member.cols, tensor.cols) : member.cols;
+    const spec::Range cols = ColumnsOf(plan, blob, member);
     reader.Read(tensor, member.rows, cols, [&](int64_t first_row, core::ConstTensorView block) {
       const int64_t row = member.first_row + first_row;
       if (blob.packed) {
@@ -68,11 +76,23 @@ LoadedShard LoadedShard::Pack(device::Stream& stream, const spec::ParallelPlan& 
   }
   // Each thread reads a part and packs it while the others do the same with theirs: reading is half
   // of the work, and copying out of the page cache is bound by one core's speed.
+  // The disk is told of the parts that come next, so that it never waits for packing.
+  const auto announce = [&](size_t part) {
+    if (part >= parts.size()) return;
+    const BlobLayout& blob = parts[part].blob;
+    for (const BlobMember& member : blob.members) {
+      reader.Announce(plan.tensors[static_cast<size_t>(member.tensor)], member.rows,
+                      ColumnsOf(plan, blob, member));
+    }
+  };
+  const auto ahead = static_cast<size_t>(kPartsAhead * stream.pool().threads());
+  for (size_t i = 0; i < ahead; ++i) announce(i);
   std::atomic<size_t> next = 0;
   stream.pool().Run([&](int) {
     device::ThreadPool alone(1);
     device::Stream own(alone, stream.isa());
     for (size_t i = next++; i < parts.size(); i = next++) {
+      announce(i + ahead);
       PackBlob(own, plan, reader, parts[i].blob, parts[i].out);
       on_part();
     }
