@@ -74,7 +74,8 @@ Tasks CutIntoTasks(core::ConstTensorView q_TD, std::span<const KvSequence> seque
                              .scale = options.scale,
                              .window = options.sliding_window,
                              .partial = nullptr,
-                             .segment = 0});
+                             .segment = 0,
+                             .next = nullptr});
       }
     }
   }
@@ -89,8 +90,10 @@ void RunTasks(device::Stream& stream, DType page_dtype, std::vector<AttentionTas
   const auto kernel = page_dtype == DType::kF32 ? table.attention_f32 : table.attention_bf16;
   std::atomic<size_t> next{0};
   const auto work = [&](int worker) {
-    for (size_t i = next.fetch_add(1); i < tasks.size(); i = next.fetch_add(1)) {
-      const AttentionTask& task = tasks[i];
+    for (size_t i = next.fetch_add(1), after; i < tasks.size(); i = after) {
+      after = next.fetch_add(1);
+      AttentionTask& task = tasks[i];
+      task.next = after < tasks.size() ? &tasks[after] : nullptr;
       kernel(task, stream.Scratch(worker, cpu::AttentionScratchBytes(Rows(task), task.head_dim)));
     }
   };

@@ -76,10 +76,61 @@ inline void MultiplyWideSteps(const StepProduct& product, int64_t column) {
   _tile_stored(3, lower_c + 64, product.c_bytes);
 }
 
-// 1 to 16 rows, 32 columns, or 64 when kTiles is 4. With so few rows B comes from memory: the step
-// after the next is asked for.
+// The keys, or the values, of a head in the tiles of a block; what of them some row sees. In a page
+// of one tile each is contiguous; other pages are only asked for in part.
+struct Regions {
+  const uint8_t* tiles[kBlockTiles];
+  int64_t count = 0;
+};
+
+inline Regions RegionsOf(const AttentionTask& task, int64_t position, void* const* pages,
+                         int64_t slot_elements) {
+  Regions regions;
+  for (int64_t at = position; at < position + kBlockKeys && at < task.EndKey(); at += kKeyTile) {
+    if (at + kKeyTile <= task.FirstKey()) continue;
+    const int64_t elements = static_cast<int64_t>(task.head_offset) +
+                             at % task.page_tokens * slot_elements;
+    regions.tiles[regions.count++] =
+        static_cast<const uint8_t*>(pages[at / task.page_tokens]) + elements * 2;
+  }
+  return regions;
+}
+inline Regions KeysOf(const AttentionTask& task, int64_t position) {
+  return RegionsOf(task, position, task.k_pages, 2);
+}
+inline Regions ValuesOf(const AttentionTask& task, int64_t position) {
+  return RegionsOf(task, position, task.v_pages, task.head_dim);
+}
+
+// Asks for regions, 4 KiB with each step of a product. With few rows the pages come from memory: so
+// while keys are multiplied their values are asked for, and meanwhile the next keys.
+class RegionsAhead {
+ public:
+  RegionsAhead(const Regions& regions, int64_t stride)
+      : regions_(regions), pieces_(stride / kTileInputs) {}
+
+  void Ask() {
+    if (tile_ == regions_.count) return;
+    const uint8_t* const at = regions_.tiles[tile_] + piece_ * kPieceBytes;
+#pragma GCC unroll 64
+    for (int64_t line = 0; line < kPieceBytes; line += 64) __builtin_prefetch(at + line, 0, 2);
+    if (++piece_ < pieces_) return;
+    piece_ = 0;
+    ++tile_;
+  }
+
+ private:
+  static constexpr int64_t kPieceBytes = kKeyTile * kTileInputs * 2;
+  const Regions& regions_;
+  int64_t pieces_;  // of a tile
+  int64_t tile_ = 0;
+  int64_t piece_ = 0;
+};
+
+// 1 to 16 rows, 32 columns, or 64 when kTiles is 4.
 template <bool kAdd, int kTiles>
-inline void MultiplyNarrowSteps(const StepProduct& product, int64_t column) {
+inline void MultiplyNarrowSteps(const StepProduct& product, int64_t column,
+                                RegionsAhead& ahead) {
   auto* const c = reinterpret_cast<uint8_t*>(product.c + column);
   if constexpr (kAdd) {
     _tile_loadd(0, c, product.c_bytes);
@@ -99,13 +150,7 @@ inline void MultiplyNarrowSteps(const StepProduct& product, int64_t column) {
   const auto* const a = static_cast<const uint8_t*>(product.a);
   for (int64_t step = 0; step < product.steps; ++step) {
     const uint8_t* const b = product.b[product.first_step + step] + column * 4;
-    const uint8_t* const ahead = product.b[product.first_step + step + 2] + column * 4;
-    for (int64_t line = 0; line < kTileInputs / 2; ++line) {
-#pragma GCC unroll 4
-      for (int64_t part = 0; part < kTiles; ++part) {
-        __builtin_prefetch(ahead + line * product.b_bytes + part * 64);
-      }
-    }
+    ahead.Ask();
     _tile_loadd(4, a + step * 64, product.a_bytes);
     _tile_loadd(5, b, product.b_bytes);
     _tile_dpbf16ps(0, 4, 5);
@@ -128,14 +173,15 @@ inline void MultiplyNarrowSteps(const StepProduct& product, int64_t column) {
 
 // Columns [begin, end), multiples of 32.
 template <bool kAdd>
-void MultiplySteps(const StepProduct& product, int64_t rows, int64_t begin, int64_t end) {
+void MultiplySteps(const StepProduct& product, int64_t rows, int64_t begin, int64_t end,
+                   RegionsAhead& ahead) {
   int64_t column = begin;
   if (rows > kTileRows) {
     for (; column < end; column += 32) MultiplyWideSteps<kAdd>(product, column);
     return;
   }
-  for (; column + 64 <= end; column += 64) MultiplyNarrowSteps<kAdd, 4>(product, column);
-  if (column < end) MultiplyNarrowSteps<kAdd, 2>(product, column);
+  for (; column + 64 <= end; column += 64) MultiplyNarrowSteps<kAdd, 4>(product, column, ahead);
+  if (column < end) MultiplyNarrowSteps<kAdd, 2>(product, column, ahead);
 }
 
 struct TileScratch {
@@ -154,16 +200,15 @@ struct TileScratch {
   core::BFloat16* q;          // [rows, stride], scaled
   core::BFloat16* keys;       // [kBlockTiles][stride / 2][kKeyTile][2]
   core::BFloat16* values;     // [kBlockKeys / 2][stride][2]
-  const uint8_t** key_steps;  // [kBlockTiles + 1][stride / 32]
+  const uint8_t** key_steps;  // [kBlockTiles][stride / 32]
 };
 
-// Where the steps of a block of keys lie, and those of one more tile that is only asked for ahead
-// of time.
+// Where the steps of a block of keys lie.
 struct TileBlock {
   int64_t position;                // of the first key
   int64_t key_bytes, value_bytes;  // from line to line
-  const uint8_t** keys;            // [kBlockTiles + 1][stride / 32]
-  const uint8_t* values[kBlockSteps + 2];
+  const uint8_t** keys;            // [kBlockTiles][stride / 32]
+  const uint8_t* values[kBlockSteps];
 };
 
 // Tiles want whole steps of a head: pages of other heads are copied, zero padded.
@@ -199,7 +244,7 @@ inline void FindBlock(const AttentionTask& task, const TileScratch& scratch, int
   block->keys = scratch.key_steps;
   const int64_t first = (task.FirstKey() - position) / kKeyTile;
   const int64_t last = (task.EndKey() - 1 - position) / kKeyTile;
-  for (int64_t tile = first > 0 ? first : 0; tile <= kBlockTiles; ++tile) {
+  for (int64_t tile = first > 0 ? first : 0; tile < kBlockTiles; ++tile) {
     const int64_t at = position + (tile < last ? tile : last) * kKeyTile;
     const auto page = static_cast<size_t>(at / task.page_tokens);
     const int64_t slot = at % task.page_tokens;
@@ -208,7 +253,7 @@ inline void FindBlock(const AttentionTask& task, const TileScratch& scratch, int
     const auto* values =
         static_cast<const uint8_t*>(task.v_pages[page]) +
         (task.head_offset + static_cast<size_t>(slot * task.head_dim)) * sizeof(core::BFloat16);
-    if (padded && tile < kBlockTiles) {
+    if (padded) {
       PadTile(task, scratch, tile, keys, values);
       keys = reinterpret_cast<const uint8_t*>(scratch.keys + tile * kKeyTile * scratch.stride);
       values = reinterpret_cast<const uint8_t*>(scratch.values + tile * kKeyTile * scratch.stride);
@@ -221,10 +266,16 @@ inline void FindBlock(const AttentionTask& task, const TileScratch& scratch, int
   }
 }
 
+// What is asked for while a block is multiplied.
+struct BlockAhead {
+  RegionsAhead values;     // of the block
+  RegionsAhead next_keys;  // of the block after it
+};
+
 // Adds a block of keys to `count` <= 32 rows of the task, `row` being the first.
 inline void AttendRows(const AttentionTask& task, const TileScratch& scratch,
                        const TileBlock& block, int64_t row, int64_t count, TileShapes& shapes,
-                       const AttentionState& state) {
+                       BlockAhead& ahead, const AttentionState& state) {
   // What the rows see: [begin, end) of the block, whole groups.
   const int64_t first_token = row % task.tokens;
   const bool one_head = first_token + count <= task.tokens;
@@ -244,7 +295,7 @@ inline void AttendRows(const AttentionTask& task, const TileScratch& scratch,
         {scratch.q + row * scratch.stride, scratch.stride * 2, block.keys, block.key_bytes,
          tile * key_steps, key_steps, scratch.scores + column, kScoreBytes},
         count, begin > column ? begin - column : 0,
-        end - column < kKeyTile ? end - column : kKeyTile);
+        end - column < kKeyTile ? end - column : kKeyTile, ahead.values);
   }
   Seen seen[kMostRows];
   FindSeen(task, row, count, block.position + begin, end - begin, seen);
@@ -254,7 +305,19 @@ inline void AttendRows(const AttentionTask& task, const TileScratch& scratch,
   MultiplySteps<true>(
       {scratch.scores + begin, kScoreBytes, block.values, block.value_bytes, begin / kTileInputs,
        (end - begin) / kTileInputs, state.sums + row * state.stride, state.stride * 4},
-      count, 0, state.stride);
+      count, 0, state.stride, ahead.next_keys);
+}
+
+// The keys that are wanted after the block at `position`: of this task, or of the next.
+inline Regions KeysAfter(const AttentionTask& task, int64_t position) {
+  const int64_t next = position + kBlockKeys;
+  if (next < task.EndKey() && (task.partial == nullptr || next % kAttentionSegment != 0))
+    return KeysOf(task, next);
+  if (task.next == nullptr) return {};
+  const AttentionTask& after = *task.next;
+  const int64_t first = after.partial != nullptr ? after.segment * kAttentionSegment : 0;
+  const int64_t seen = after.FirstKey() / kBlockKeys * kBlockKeys;
+  return KeysOf(after, first > seen ? first : seen);
 }
 
 inline void AttentionTiles(const AttentionTask& task, void* memory) {
@@ -268,9 +331,12 @@ inline void AttentionTiles(const AttentionTask& task, void* memory) {
       const int64_t position = segment * kAttentionSegment + i * kBlockKeys;
       if (position + kBlockKeys <= task.FirstKey() || position >= task.EndKey()) continue;
       FindBlock(task, scratch, position, &block);
+      const Regions values = ValuesOf(task, position);
+      const Regions next_keys = KeysAfter(task, position);
+      BlockAhead ahead{{values, scratch.stride}, {next_keys, scratch.stride}};
       for (int64_t row = 0; row < rows; row += kMostRows) {
         AttendRows(task, scratch, block, row, rows - row < kMostRows ? rows - row : kMostRows,
-                   shapes, state);
+                   shapes, ahead, state);
       }
     }
   });

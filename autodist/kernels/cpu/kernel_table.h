@@ -135,6 +135,8 @@ struct AttentionTask {
   // is left here, AttentionStateFloats() of it.
   float* partial;
   int64_t segment;
+  // What the thread does afterwards, whose first keys may be asked for early; or nullptr.
+  const AttentionTask* next;
 
   // The keys that some row sees: [FirstKey(), EndKey()).
   int64_t FirstKey() const { return window > 0 && position >= window ? position - window + 1 : 0; }
