@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Two ranks of one thread beside one rank with two threads.
+
+usage: bench/two_ranks.py [--rounds N] [--prompt N] [--output N] MODEL_DIR
+
+Two tables of ratios to one rank with two threads: `--tp 2` as threads, processes and under mpirun, for one sequence, and
+`--pp 2` as threads, for 4 sequences in 2 micro-batches on either side. All programs of a table run in turn in each round;
+a ratio is taken within a round. The last line says what pp gains over one sequence: decode of 4 sequences over that of
+one with `--pp 2`, divided by twice the ratio of the read bandwidths of two threads and of one in the same round. The
+program is build/release/autodist, or $AUTODIST.
+"""
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+
+LAUNCH = pathlib.Path(__file__).parent / "launch.sh"
+METRICS = ("prefill_tokens_per_s", "decode_tokens_per_s")
+
+
+def bench(launcher, ranks, flags):
+    script = f'source "{LAUNCH}"; bench_{launcher} {ranks} "$@"'
+    done = subprocess.run(["bash", "-c", script, "bench", *flags, "--json"], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def rounds_of(count, sides):
+    """[{side: result}], each side first in every other round."""
+    results = []
+    for index in range(count):
+        order = sides if index % 2 == 0 else sides[::-1]
+        measured = {name: bench(*arguments) for name, *arguments in order}
+        results.append(measured)
+    return results
+
+
+def spread(values, form="{:.2f}"):
+    return f"{form.format(statistics.median(values))} ({form.format(min(values))} to {form.format(max(values))})"
+
+
+def table(results, base, names):
+    print("| ranks | prefill | decode |\n|---|---|---|")
+    for name in names:
+        cells = [spread([r[name][metric] / r[base][metric] for r in results]) for metric in METRICS]
+        print(f"| {name} | {' | '.join(cells)} |")
+    rates = [spread([r[base][metric] for r in results], "{:.0f}") for metric in METRICS]
+    print(f"\n{base}: prefill {rates[0]} and decode {rates[1]} tokens/s\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--prompt", type=int, default=512)
+    parser.add_argument("--output", type=int, default=16)
+    args = parser.parse_args()
+    flags = ["--model", args.model, "--prompt-length", str(args.prompt), "--output-length", str(args.output), "--repeats", "3"]
+    one, tp, pp = ["--threads", "2"], ["--tp", "2", "--threads", "1"], ["--pp", "2", "--threads", "1"]
+    batch = ["--batch-size", "4", "--micro-batch-size", "2"]
+
+    launchers = ("threads", "processes", "mpirun")
+    sides = [("one rank", "threads", 1, flags + one)] + [(f"tp 2, {name}", name, 2, flags + tp) for name in launchers]
+    results = rounds_of(args.rounds, sides)
+    table(results, "one rank", [side[0] for side in sides[1:]])
+
+    sides = [("one rank", "threads", 1, flags + one + batch), ("pp 2", "threads", 2, flags + pp + batch),
+             ("pp 2, one sequence", "threads", 2, flags + pp), ("one thread", "threads", 1, flags + ["--threads", "1"])]
+    results = rounds_of(args.rounds, sides)
+    table(results, "one rank", ["pp 2"])
+    decode = METRICS[1]
+    gains = [r["pp 2"][decode] / r["pp 2, one sequence"][decode] /
+             (2 * r["one rank"]["read_gb_per_s"] / r["one thread"]["read_gb_per_s"]) for r in results]
+    print(f"pp 2, four sequences over one, of 2 x B2/B1: {spread(gains)}")
+
+
+if __name__ == "__main__":
+    main()
