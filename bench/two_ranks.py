@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Two ranks of one thread beside one rank with two threads.
 
-usage: bench/two_ranks.py [--rounds N] [--prompt N] [--output N] MODEL_DIR
+usage: bench/two_ranks.py [--rounds N] [--prompt N] [--output N] [--axis tp|pp] MODEL_DIR
 
 Two tables of ratios to one rank with two threads: `--tp 2` as threads, processes and under mpirun, for one sequence, and
 `--pp 2` as threads, for 4 sequences in 2 micro-batches on either side. All programs of a table run in turn in each round;
@@ -48,30 +48,40 @@ def table(results, base, names):
     print(f"\n{base}: prefill {rates[0]} and decode {rates[1]} tokens/s\n")
 
 
+ONE, TP, PP = ["--threads", "2"], ["--tp", "2", "--threads", "1"], ["--pp", "2", "--threads", "1"]
+
+
+def tp_table(rounds, flags):
+    sides = [("one rank", "threads", 1, flags + ONE)]
+    sides += [(f"tp 2, {name}", name, 2, flags + TP) for name in ("threads", "processes", "mpirun")]
+    table(rounds_of(rounds, sides), "one rank", [side[0] for side in sides[1:]])
+
+
+def pp_table(rounds, flags):
+    batch = ["--batch-size", "4", "--micro-batch-size", "2"]
+    sides = [("one rank", "threads", 1, flags + ONE + batch), ("pp 2", "threads", 2, flags + PP + batch),
+             ("pp 2, one sequence", "threads", 2, flags + PP), ("one thread", "threads", 1, flags + ["--threads", "1"])]
+    results = rounds_of(rounds, sides)
+    table(results, "one rank", ["pp 2"])
+    decode = METRICS[1]
+    gains = [r["pp 2"][decode] / r["pp 2, one sequence"][decode] /
+             (2 * r["one rank"]["read_gb_per_s"] / r["one thread"]["read_gb_per_s"]) for r in results]
+    print(f"pp 2, four sequences over one, of 2 x B2/B1: {spread(gains)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--output", type=int, default=16)
+    parser.add_argument("--axis", choices=("tp", "pp"), help="one of the tables; default: both")
     args = parser.parse_args()
     flags = ["--model", args.model, "--prompt-length", str(args.prompt), "--output-length", str(args.output), "--repeats", "3"]
-    one, tp, pp = ["--threads", "2"], ["--tp", "2", "--threads", "1"], ["--pp", "2", "--threads", "1"]
-    batch = ["--batch-size", "4", "--micro-batch-size", "2"]
-
-    launchers = ("threads", "processes", "mpirun")
-    sides = [("one rank", "threads", 1, flags + one)] + [(f"tp 2, {name}", name, 2, flags + tp) for name in launchers]
-    results = rounds_of(args.rounds, sides)
-    table(results, "one rank", [side[0] for side in sides[1:]])
-
-    sides = [("one rank", "threads", 1, flags + one + batch), ("pp 2", "threads", 2, flags + pp + batch),
-             ("pp 2, one sequence", "threads", 2, flags + pp), ("one thread", "threads", 1, flags + ["--threads", "1"])]
-    results = rounds_of(args.rounds, sides)
-    table(results, "one rank", ["pp 2"])
-    decode = METRICS[1]
-    gains = [r["pp 2"][decode] / r["pp 2, one sequence"][decode] /
-             (2 * r["one rank"]["read_gb_per_s"] / r["one thread"]["read_gb_per_s"]) for r in results]
-    print(f"pp 2, four sequences over one, of 2 x B2/B1: {spread(gains)}")
+    if args.axis != "pp":
+        tp_table(args.rounds, flags)
+    if args.axis != "tp":
+        pp_table(args.rounds, flags)
 
 
 if __name__ == "__main__":
