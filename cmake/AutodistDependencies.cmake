@@ -46,6 +46,11 @@ if(NOT AUTODIST_WITH_MPI STREQUAL "OFF")
 endif()
 message(STATUS "MPI communicator: ${AUTODIST_HAVE_MPI}")
 
+if(AUTODIST_WITH_CUDA)
+  find_package(CUDAToolkit 13 REQUIRED)
+endif()
+message(STATUS "CUDA backend: ${AUTODIST_WITH_CUDA}")
+
 if(AUTODIST_BUILD_TESTS)
   find_package(GTest REQUIRED)
   autodist_find_library(yaml yaml-cpp yaml-cpp/yaml.h)  # reads what tune writes

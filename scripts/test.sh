@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Proves this checkout: installs what is missing, builds, and runs every test that needs no GPU.
+# Proves this checkout: installs what is missing, builds, and runs every test. Those that need a GPU
+# are skipped, and say so, where there is none.
 #
 # usage: scripts/test.sh [--sanitizers]
-#   (nothing)     the release preset and all of its tests
+#   (nothing)     the release preset and all of its tests; where nvcc is installed, the cuda preset and its tests
 #   --sanitizers  the dev preset (ASan, UBSan) and the tsan preset with the unit and parity tests
 # Exit status 0 only when every test passed.
 set -euo pipefail
@@ -13,7 +14,7 @@ case "$#:${1-}" in
   0:) ;;
   1:--sanitizers) stage=sanitizers ;;
   *)
-    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -22,6 +23,17 @@ esac
 build() {
   cmake --preset "$1" --log-level=WARNING "${@:2}"
   cmake --build --preset "$1"
+}
+
+# The cuda preset differs from release in few files: only the program and the tests of those are built.
+check_cuda() {
+  if ! command -v nvcc >/dev/null && [[ ! -x /usr/local/cuda/bin/nvcc ]]; then
+    echo "cuda: skipped: no nvcc on this machine"
+    return
+  fi
+  cmake --preset cuda --log-level=WARNING -DAUTODIST_BUILD_EXAMPLES=OFF
+  cmake --build --preset cuda --target autodist_program accelerator_test device_flag_test
+  run_tests cuda -L '^cuda$'
 }
 
 # run_tests PRESET [ctest arguments]: prints as it goes, and leaves a copy in build/PRESET/ctest.log.
@@ -43,7 +55,7 @@ scripts/install_deps.sh
 if [[ $stage == release ]]; then
   build release
   run_tests release
-  echo "cuda: skipped: this version has no CUDA backend"
+  check_cuda
 else
   # MPI is left out: Open MPI is not built with the sanitizers, and no unit or parity test uses it.
   for preset in dev tsan; do

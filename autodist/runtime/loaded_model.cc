@@ -16,6 +16,7 @@
 #include "autodist/core/file.h"
 #include "autodist/core/log.h"
 #include "autodist/core/version.h"
+#include "autodist/device/cuda.h"
 #include "autodist/device/topology.h"
 #include "autodist/planner/planner.h"
 #include "autodist/runtime/shard_layout.h"
@@ -45,10 +46,19 @@ std::optional<core::WeightFormat> Quantisation(const std::string& word) {
   throw BadInput("--weights is {}, must be auto, int8 or int4", word);
 }
 
+// What is missing for "--device cuda". Kernels are missing where nothing else is.
+std::string WhyNoCuda() {
+  try {
+    return fmt::format("this version of autodist has no kernels for {}",
+                       device::ListCudaDevices().front().name);
+  } catch (const core::Error& error) {
+    return error.what();
+  }
+}
+
 void CheckDevice(const RunOptions& options) {
   if (options.device == "cuda")
-    throw BadInput(
-        "--device cuda: this build of autodist has no CUDA backend; --device cpu is available");
+    throw BadInput("--device cuda: {}; --device cpu is available", WhyNoCuda());
   if (options.device != "cpu") throw BadInput("--device is {}, must be cpu", options.device);
   if (options.capture_graph.value_or(false))
     throw BadInput("--capture-graph needs --device cuda: on the CPU there is no graph to capture");

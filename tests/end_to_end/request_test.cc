@@ -174,16 +174,6 @@ TEST_F(RequestTest, PromptFilesKeepTheirLines) {
   EXPECT_EQ(prompts[2]["prompt_token_ids"].size(), 5u);
 }
 
-// Row 58: what is not there is said, and nothing else is used instead.
-TEST_F(RequestTest, Row58NoCuda) {
-  EXPECT_TRUE(Refused(Generate({"--prompt", "ab", "--device", "cuda"},
-                               {.environment = {{"CUDA_VISIBLE_DEVICES", ""}}}),
-                      2, {"--device", "cuda"}));
-  EXPECT_TRUE(Refused(Generate({"--prompt", "ab", "--device", "tpu"}), 2, {"--device", "tpu"}));
-  EXPECT_TRUE(
-      Refused(Generate({"--prompt", "ab", "--capture-graph"}), 2, {"--capture-graph", "cuda"}));
-}
-
 TEST_F(RequestTest, FlagsThatDoNotExist) {
   EXPECT_TRUE(
       Refused(Generate({"--prompt", "ab", "--tensor-paralel", "2"}), 2, {"--tensor-paralel"}));
