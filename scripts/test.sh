@@ -32,7 +32,7 @@ check_cuda() {
     return
   fi
   cmake --preset cuda --log-level=WARNING -DAUTODIST_BUILD_EXAMPLES=OFF
-  cmake --build --preset cuda --target autodist_program accelerator_test device_flag_test
+  cmake --build --preset cuda --target autodist_program accelerator_test nccl_communicator_test device_flag_test
   run_tests cuda -L '^cuda$'
 }
 

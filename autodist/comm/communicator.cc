@@ -14,10 +14,6 @@ void CheckSame(core::ConstTensorView a, core::ConstTensorView b) {
   AUTODIST_CHECK_EQ(core::NameOf(a.dtype()), core::NameOf(b.dtype()));
 }
 
-void Copy(core::ConstTensorView from, core::TensorView to) {
-  if (from.bytes() != 0) std::memmove(to.data(), from.data(), from.bytes());
-}
-
 }  // namespace
 
 Work& Work::operator=(Work&& other) noexcept {
@@ -45,6 +41,10 @@ bool Work::Done() {
   return false;
 }
 
+void Communicator::DoCopy(core::ConstTensorView from, core::TensorView to) {
+  if (from.bytes() != 0) std::memmove(to.data(), from.data(), from.bytes());
+}
+
 Work Communicator::AllReduce(core::TensorView inout, ReduceOp op) {
   AUTODIST_CHECK(inout.contiguous());
   if (size() == 1) return Work();
@@ -55,7 +55,7 @@ Work Communicator::AllGather(core::ConstTensorView part, core::TensorView whole)
   CheckSame(part, whole);
   AUTODIST_CHECK_EQ(part.elements() * size(), whole.elements());
   if (size() == 1) {
-    Copy(part, whole);
+    DoCopy(part, whole);
     return Work();
   }
   return DoAllGather(part, whole);
@@ -65,7 +65,7 @@ Work Communicator::ReduceScatter(core::ConstTensorView whole, core::TensorView p
   CheckSame(whole, part);
   AUTODIST_CHECK_EQ(part.elements() * size(), whole.elements());
   if (size() == 1) {
-    Copy(whole, part);
+    DoCopy(whole, part);
     return Work();
   }
   return DoReduceScatter(whole, part, op);
@@ -83,7 +83,7 @@ Work Communicator::AllToAll(core::ConstTensorView in, core::TensorView out) {
   AUTODIST_CHECK_EQ(in.elements(), out.elements());
   AUTODIST_CHECK_EQ(in.elements() % size(), 0);
   if (size() == 1) {
-    Copy(in, out);
+    DoCopy(in, out);
     return Work();
   }
   return DoAllToAll(in, out);

@@ -117,12 +117,17 @@ class Communicator {
   // any time.
   virtual void Abort(const core::Error& reason) noexcept = 0;
 
+  // Throws the job's reason when the job was aborted. Never waits; from any thread, at any time.
+  virtual void ThrowIfAborted() = 0;
+
   // True for exactly one caller in the job (on one host): the one that prints the error that all
   // ranks got. It does so before it leaves the job: the others wait for that a moment when they
   // leave, as many a launcher ends all ranks when the first one ends with an error.
   virtual bool ClaimReport() noexcept = 0;
 
  protected:
+  // What takes the place of a collective where size() is 1. `to` may be `from`.
+  virtual void DoCopy(core::ConstTensorView from, core::TensorView to);
   // What a backend does. Arguments are checked and size() >= 2.
   virtual Work DoAllReduce(core::TensorView inout, ReduceOp op) = 0;
   virtual Work DoAllGather(core::ConstTensorView part, core::TensorView whole) = 0;

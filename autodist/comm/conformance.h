@@ -405,6 +405,24 @@ TEST_P(ConformanceTest, AbortWakesEveryWaitWithItsReason) {
   });
 }
 
+// For those that wait for something else: a device, a file.
+TEST_P(ConformanceTest, AnAbortShowsWithoutWaiting) {
+  if (!GetParam().wakes_on_abort) GTEST_SKIP();
+  Run([](Communicator& comm) {
+    const auto pair = comm.Split(comm.rank() / 2, 0);
+    comm.ThrowIfAborted();
+    comm.Barrier();
+    if (comm.rank() == 0) comm.Abort(core::BadInput("model.safetensors: broken"));
+    const core::Error error = ErrorOf([&] {
+      while (true) {
+        pair->ThrowIfAborted();
+        std::this_thread::yield();
+      }
+    });
+    EXPECT_STREQ(error.what(), "model.safetensors: broken");
+  });
+}
+
 // A rank that fails frees its tensor at once; a peer may be in the middle of adding it.
 TEST_P(ConformanceTest, AnAbortAmidLargeAllReducesEndsThemAll) {
   if (!GetParam().wakes_on_abort) GTEST_SKIP();

@@ -184,6 +184,7 @@ class MpiCommunicator final : public Communicator {
     return job_->session->rank() == 0 && job_->memory->ClaimReport(0);
   }
   void Abort(const core::Error& reason) noexcept override { End(reason); }
+  void ThrowIfAborted() override {}  // an abort ends the processes
 
  protected:
   Work DoAllReduce(core::TensorView inout, ReduceOp op) override;

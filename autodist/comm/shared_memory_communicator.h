@@ -25,6 +25,10 @@ class SharedMemoryCommunicator final : public Communicator {
   int size() const override { return member_.size(); }
   const std::string& name() const override { return member_.name(); }
   void Abort(const core::Error& reason) noexcept override { member_.Abort(reason); }
+  void ThrowIfAborted() override {
+    const JobMemory& job = *member_.job().memory;
+    if (job.aborted()) throw job.abort_reason();
+  }
   bool ClaimReport() noexcept override {
     return member_.job().memory->ClaimReport(member_.job().rank);
   }

@@ -24,9 +24,14 @@ class TracedCommunicator final : public Communicator {
   int size() const override { return inner_->size(); }
   const std::string& name() const override { return inner_->name(); }
   void Abort(const core::Error& reason) noexcept override { inner_->Abort(reason); }
+  void ThrowIfAborted() override { inner_->ThrowIfAborted(); }
   bool ClaimReport() noexcept override { return inner_->ClaimReport(); }
 
  protected:
+  // Where the inner one's memory is only it knows.
+  void DoCopy(core::ConstTensorView from, core::TensorView to) override {
+    inner_->AllGather(from, to).Wait();
+  }
   Work DoAllReduce(core::TensorView inout, ReduceOp op) override;
   Work DoAllGather(core::ConstTensorView part, core::TensorView whole) override;
   Work DoReduceScatter(core::ConstTensorView whole, core::TensorView part, ReduceOp op) override;

@@ -188,6 +188,17 @@ bool FakeAccelerator::Owns(const void* data, size_t bytes, std::optional<MemoryK
          (!kind || *kind == piece->second.kind);
 }
 
+bool FakeAccelerator::bound_here() {
+  const Lock lock(mutex_);
+  return bound_threads_.count(std::this_thread::get_id()) != 0;
+}
+
+void FakeAccelerator::BindThread() {
+  const Lock lock(mutex_);
+  CheckAlive();
+  bound_threads_.insert(std::this_thread::get_id());
+}
+
 MemoryState FakeAccelerator::memory() {
   const Lock lock(mutex_);
   CheckAlive();

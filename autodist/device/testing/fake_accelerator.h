@@ -11,7 +11,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "autodist/device/accelerator.h"
@@ -39,10 +41,12 @@ class FakeAccelerator final : public Accelerator {
   // Whether [data, data + bytes) lies in one piece of memory of `kind`, or of any.
   bool Owns(const void* data, size_t bytes, std::optional<MemoryKind> kind = std::nullopt);
   int live_graphs() const { return live_graphs_; }
+  // Whether this thread has called BindThread(); one that uses two accelerators is not told apart.
+  bool bound_here();
 
   const AcceleratorInfo& info() const override { return info_; }
   MemoryState memory() override;
-  void BindThread() override {}
+  void BindThread() override;
   std::unique_ptr<Queue> CreateQueue() override;
   std::unique_ptr<Event> CreateEvent() override;
 
@@ -74,6 +78,7 @@ class FakeAccelerator final : public Accelerator {
   uint64_t used_bytes_ = 0;
   int live_graphs_ = 0;
   std::map<const std::byte*, Piece> pieces_;
+  std::set<std::thread::id> bound_threads_;
   std::vector<class FakeQueue*> queues_;
 };
 
