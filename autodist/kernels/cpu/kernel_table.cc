@@ -10,10 +10,11 @@ size_t LinearScratchBytes() {
   return static_cast<size_t>(kRowChunk * (PackedLayout::kBlock + kSlab)) * sizeof(float);
 }
 
-// Sums of 32 rows x half a block: of a gate and its up when all inputs are one slab, else of all.
+// Sums of 32 rows x half a block: when all inputs are one slab, of a block of gates and of two
+// parts in turn; else of all.
 size_t TiledLinearScratchBytes(const TiledRows& shape, int64_t rows, int64_t outputs) {
   constexpr size_t kPart = 32 * 32 * sizeof(float);
-  if (shape.slabs() == 1) return 2 * kPart;
+  if (shape.slabs() == 1) return static_cast<size_t>(2 * ((rows + 31) / 32) + 2) * kPart;
   return static_cast<size_t>((outputs + 31) / 32 * ((rows + 31) / 32)) * kPart;
 }
 

@@ -1,10 +1,13 @@
 // Linear() on AMX tiles for many rows: 32 rows x half a block at a time. Included after
 // tiles-inl.h, in its target region.
 //
-// What bounds it, once the operands are in tiles: of the 64 cycles that the four products of a step
-// take, the tile loads from the second-level cache need most; so nothing else may wait. The weights
-// of the next block are asked for while this one is multiplied (they come from memory), and so are
-// the lines of y that will be written (a store would wait for each).
+// What bounds it, once the operands are in tiles (measured, in cycles of a step whose four products
+// take 64): loading both operands from the second-level cache takes 92; each line that a step takes
+// from memory, weights or y, 10 to 13 more, as lines that are asked for and tile loads share the
+// fill buffers; rows of x that other memory has pushed out of the cache, 20 and more. So lines are
+// asked for ahead, a few with each step; no more than two blocks of weights want the cache beside
+// the rows; and every second half block takes the rows backwards. What the vector units do with
+// sums (30, when it came after each part) is done while the next part is multiplied.
 
 static_assert(TiledRows::kRows == kTileRows && TiledRows::kInputs == kTileInputs);
 
@@ -14,37 +17,35 @@ constexpr int64_t kPartSums = kPartRows * kHalf;
 constexpr int64_t kPartBytes = kHalf * sizeof(float);  // a row of the sums of a part
 
 inline void TileRowsOf(const TileRowsTask& task) {
+  constexpr int64_t kNeighbours =
+      8;  // tiles that a row fills before the next row: they stay at hand
   const TiledRows& shape = task.shape;
   const auto* const x = static_cast<const core::BFloat16*>(task.x);
+  const auto copy = [&](uint8_t* to, int64_t group, int64_t first, int64_t tiles) {
+    for (int64_t row = 0; row < kTileRows; ++row) {
+      const int64_t source = group * kTileRows + row;
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t input = (first + tile) * kTileInputs;
+        const int64_t left = source < shape.rows ? shape.k - input : 0;
+        const auto mask =
+            left >= kTileInputs ? ~__mmask32{0} : static_cast<__mmask32>((uint64_t{1} << left) - 1);
+        _mm512_store_si512(to + tile * TiledRows::kTileBytes + row * 64,
+                           _mm512_maskz_loadu_epi16(mask, x + source * task.x_stride + input));
+      }
+    }
+  };
   for (int64_t slab = 0; slab < shape.slabs(); ++slab) {
     const int64_t first = shape.FirstTile(slab);
     const int64_t tiles = shape.FirstTile(slab + 1) - first;
     for (int64_t group = task.first_group; group < task.last_group; ++group) {
       auto* const to = static_cast<uint8_t*>(task.tiled) + shape.Offset(slab, group);
-      for (int64_t row = 0; row < kTileRows; ++row) {
-        const int64_t source = group * kTileRows + row;
-        for (int64_t tile = 0; tile < tiles; ++tile) {
-          const int64_t input = (first + tile) * kTileInputs;
-          const int64_t left = source < shape.rows ? shape.k - input : 0;
-          const auto mask = left >= kTileInputs ? ~__mmask32{0}
-                                                : static_cast<__mmask32>((uint64_t{1} << left) - 1);
-          _mm512_store_si512(to + tile * TiledRows::kTileBytes + row * 64,
-                             _mm512_maskz_loadu_epi16(mask, x + source * task.x_stride + input));
-        }
+      for (int64_t tile = 0; tile < tiles; tile += kNeighbours) {
+        copy(to + tile * TiledRows::kTileBytes, group, first + tile,
+             tiles - tile < kNeighbours ? tiles - tile : kNeighbours);
       }
     }
   }
 }
-
-// Memory to ask for, some lines with every step.
-struct Ahead {
-  const uint8_t* weights;  // of a later part
-  int64_t weight_lines;    // per step
-  uint8_t* y;              // rows that this part will be written to; nullptr: none
-  int64_t y_bytes;         // of a row
-  int64_t y_stride_bytes;
-  int64_t y_rows;  // per step
-};
 
 // g++ 12 removes a loop of nothing but __builtin_prefetch.
 inline void AskToRead(const void* p) {
@@ -55,22 +56,74 @@ inline void AskToWrite(const void* p) {
   __asm__ volatile("prefetchw %0" : : "m"(*static_cast<const uint8_t*>(p)));
 }
 
-inline void AskAhead(const Ahead& ahead, int64_t step) {
-  const uint8_t* const weights = ahead.weights + step * ahead.weight_lines * 64;
-  for (int64_t line = 0; line < ahead.weight_lines; ++line) AskToRead(weights + line * 64);
-  if (ahead.y == nullptr) return;
-  for (int64_t row = step * ahead.y_rows; row < (step + 1) * ahead.y_rows && row < kPartRows;
-       ++row) {
-    AskToWrite(ahead.y + row * ahead.y_stride_bytes);
-    AskToWrite(ahead.y + row * ahead.y_stride_bytes + ahead.y_bytes - 1);
+// Memory to ask for while a part is multiplied.
+struct Ahead {
+  static constexpr int64_t kGroupBytes = 256;
+
+  const uint8_t* weights = nullptr;  // of a later part
+  int64_t weight_groups = 0;         // of kGroupBytes, per step
+  uint8_t* y = nullptr;              // rows that this part will be written to; nullptr: none
+  int64_t y_bytes = 0;               // of a row
+  int64_t y_stride_bytes = 0;
+
+  void AskForWeights(int64_t step) const {
+    const uint8_t* at = weights + step * weight_groups * kGroupBytes;
+    for (int64_t group = 0; group < weight_groups; ++group, at += kGroupBytes) {
+#pragma GCC unroll 4
+      for (int64_t line = 0; line < kGroupBytes; line += 64) AskToRead(at + line);
+    }
   }
-}
+  void AskForRow(int64_t row) const {
+    if (y == nullptr) return;
+    AskToWrite(y + row * y_stride_bytes);
+    AskToWrite(y + row * y_stride_bytes + y_bytes - 1);
+  }
+};
+
+// Sums of a part that become y = sums (+ bias) (+ y), for the rows and outputs that exist.
+struct LinearPart {
+  const LinearTask* task = nullptr;
+  int64_t first_row = 0, rows = 0;
+  int64_t first_output = 0, outputs = 0;
+  const float* sums = nullptr;
+
+  // Whether the sums are y: they may go straight there.
+  bool IsFinished() const {
+    return task->bias == nullptr && !task->accumulate && rows == kPartRows && outputs == kHalf;
+  }
+  void Finish(int64_t row) const {
+    FinishRows(*task, first_row + row, 1, first_output, outputs, sums + row * kHalf, kHalf);
+  }
+};
+
+// Sums of a part of gates and of its ups that become y.
+struct GatedPart {
+  const GatedTask* task = nullptr;
+  int64_t first_row = 0, rows = 0;
+  int64_t first_output = 0;
+  float* gate = nullptr;
+  float* up = nullptr;
+
+  void Finish(int64_t row) const {
+    FinishGated(*task, first_row + row, 1, first_output, kHalf, gate + row * kHalf,
+                up + row * kHalf);
+  }
+};
+
+// Where a part finds its operands.
+struct PartOperands {
+  const uint8_t* upper;  // groups of tiled rows
+  const uint8_t* lower;
+  const core::BFloat16* half;
+  int64_t tiles;
+};
 
 // out [32, 32] = sums + two groups of tiled rows x half a block; without `sums`, which are 32 wide,
-// from zero.
-inline void MultiplyPart(const uint8_t* upper, const uint8_t* lower, const core::BFloat16* half,
-                         int64_t tiles, const Ahead& ahead, const float* sums, float* out,
-                         int64_t out_stride) {
+// from zero. Meanwhile memory is asked for and `before`, the part before it, is finished: a row or
+// so with each step, as the vector units have little to do.
+template <typename Part>
+inline void MultiplyPart(const PartOperands& operands, const Ahead& ahead, const Part& before,
+                         const float* sums, float* out, int64_t out_stride) {
   if (sums == nullptr) {
     _tile_zero(0);
     _tile_zero(1);
@@ -82,7 +135,11 @@ inline void MultiplyPart(const uint8_t* upper, const uint8_t* lower, const core:
     _tile_loadd(2, sums + kTileRows * kHalf, kPartBytes);
     _tile_loadd(3, sums + kTileRows * kHalf + 16, kPartBytes);
   }
-  for (int64_t tile = 0; tile < tiles; ++tile) {
+  const uint8_t* upper = operands.upper;
+  const uint8_t* lower = operands.lower;
+  const core::BFloat16* half = operands.half;
+  const int64_t rows_per_step = (kPartRows + operands.tiles - 1) / operands.tiles;
+  for (int64_t tile = 0, row = 0; tile < operands.tiles; ++tile) {
     _tile_loadd(6, half, kPairBytes);
     _tile_loadd(4, upper, 64);
     _tile_dpbf16ps(0, 4, 6);
@@ -91,10 +148,14 @@ inline void MultiplyPart(const uint8_t* upper, const uint8_t* lower, const core:
     _tile_loadd(5, lower, 64);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
-    AskAhead(ahead, tile);
     upper += TiledRows::kTileBytes;
     lower += TiledRows::kTileBytes;
     half += kStepElements;
+    ahead.AskForWeights(tile);
+    for (int64_t i = 0; i < rows_per_step && row < kPartRows; ++i, ++row) {
+      ahead.AskForRow(row);
+      if (row < before.rows) before.Finish(row);
+    }
   }
   const int64_t out_bytes = out_stride * static_cast<int64_t>(sizeof(float));
   float* const lower_out = out + kTileRows * out_stride;
@@ -104,22 +165,7 @@ inline void MultiplyPart(const uint8_t* upper, const uint8_t* lower, const core:
   _tile_stored(3, lower_out + 16, out_bytes);
 }
 
-// y = sums (+ bias) (+ y) for the rows and outputs of the part that exist.
-inline void FinishPart(const LinearTask& task, int64_t first_row, int64_t first_output,
-                       const float* sums) {
-  const int64_t rows = task.rows - first_row < kPartRows ? task.rows - first_row : kPartRows;
-  const int64_t outputs = task.outputs - first_output < kHalf ? task.outputs - first_output : kHalf;
-  FinishRows(task, first_row, rows, first_output, outputs, sums, kHalf);
-}
-
-// Where the sums of a part go when its last slab is done: straight to y where nothing else is to be
-// added and all rows and outputs exist.
-inline bool GoesToY(const LinearTask& task, int64_t part, int64_t half) {
-  return task.bias == nullptr && !task.accumulate && (part + 1) * kPartRows <= task.rows &&
-         (half + 1) * kHalf <= task.outputs;
-}
-
-// A slab of all rows of a task, and what is asked for while half a block is multiplied with it.
+// A slab of all rows of a task.
 struct SlabOfRows {
   SlabOfRows(const TiledLinearTask& of, int64_t index)
       : task(of),
@@ -139,20 +185,33 @@ struct SlabOfRows {
     return static_cast<const uint8_t*>(task.linear.weight) + half / 2 * task.linear.block_bytes +
            task.shape.FirstTile(slab) * kStepElements * 2;
   }
-  // Both halves of a block ask for half of the next block, line after line.
-  Ahead AheadOf(int64_t half) const {
-    return {.weights = Block(half) + task.linear.block_bytes + half % 2 * tiles * kStepElements,
-            .weight_lines = (kStepElements / 64 + parts - 1) / parts,
-            .y = nullptr,
-            .y_bytes = kHalf * 4,
-            .y_stride_bytes = task.linear.y_stride * 4,
-            .y_rows = (kPartRows + tiles - 1) / tiles};
+  // The part that is the `turn`th of the share. Every second half takes the parts backwards: those
+  // that it begins with are the likeliest to be in the cache.
+  int64_t PartOf(int64_t turn) const {
+    const int64_t part = turn % parts;
+    return turn / parts % 2 == 0 ? part : parts - 1 - part;
   }
-  void Multiply(int64_t part, int64_t half, const Ahead& ahead, float* sums, float* out,
-                int64_t out_stride) const {
-    MultiplyPart(Group(part, false), Group(part, true),
-                 reinterpret_cast<const core::BFloat16*>(Block(half)) + half % 2 * 64, tiles, ahead,
-                 slab == 0 ? nullptr : sums, out, out_stride);
+  PartOperands Operands(int64_t part, int64_t half) const {
+    return {Group(part, false), Group(part, true),
+            reinterpret_cast<const core::BFloat16*>(Block(half)) + half % 2 * 64, tiles};
+  }
+  // What the product asks for that is the `turn`th of its half: its share of what `next` needs, a
+  // half that is as far into a block as this one; together both ask for a block.
+  Ahead AheadOf(int64_t turn, int64_t half, int64_t next) const {
+    const int64_t bytes = tiles * kStepElements;
+    const int64_t groups =
+        (kStepElements + parts * Ahead::kGroupBytes - 1) / (parts * Ahead::kGroupBytes);
+    const int64_t asked = turn * tiles * groups * Ahead::kGroupBytes;
+    return {.weights = Block(next) + half % 2 * bytes + asked,
+            .weight_groups = asked < bytes ? groups : 0};
+  }
+  int64_t Rows(int64_t part) const {
+    const int64_t left = task.linear.rows - part * kPartRows;
+    return left < kPartRows ? left : kPartRows;
+  }
+  int64_t Outputs(int64_t half) const {
+    const int64_t left = task.linear.outputs - half * kHalf;
+    return left < kHalf ? left : kHalf;
   }
 
   const TiledLinearTask& task;
@@ -162,68 +221,139 @@ struct SlabOfRows {
   bool last;
 };
 
-// Half a block with all rows of the slab. `sums` are those of the first part; each part has its own
-// when there are several slabs.
-inline void MultiplyHalf(const SlabOfRows& rows, int64_t half, float* sums) {
-  const LinearTask& linear = rows.task.linear;
-  Ahead ahead = rows.AheadOf(half);
-  for (int64_t part = 0; part < rows.parts; ++part) {
-    float* const y = linear.y + part * kPartRows * linear.y_stride + half * kHalf;
-    if (rows.last) ahead.y = reinterpret_cast<uint8_t*>(y);
-    const bool to_y = rows.last && GoesToY(linear, part, half);
-    rows.Multiply(part, half, ahead, sums, to_y ? y : sums, to_y ? linear.y_stride : kHalf);
-    if (rows.last && !to_y) FinishPart(linear, part * kPartRows, half * kHalf, sums);
-    ahead.weights += rows.tiles * ahead.weight_lines * 64;
-    if (rows.task.shape.slabs() > 1) sums += kPartSums;
-  }
+template <typename Part>
+inline void FinishAll(const Part& part) {
+  for (int64_t row = 0; row < part.rows; ++row) part.Finish(row);
 }
 
+// Sums of a share. With one slab two parts have some in turn; with more, each part has its own.
+class PartSums {
+ public:
+  PartSums(void* scratch, const TiledRows& shape)
+      : at_(static_cast<float*>(scratch)), in_turn_(shape.slabs() == 1) {}
+
+  float* Of(int64_t part, int64_t turn) const {
+    return at_ + (in_turn_ ? turn % 2 : part) * kPartSums;
+  }
+
+ private:
+  float* at_;
+  bool in_turn_;
+};
+
 inline void LinearTiledRows(const TiledLinearTask& task, void* scratch) {
-  const int64_t halves = (task.linear.outputs + kHalf - 1) / kHalf;
+  const LinearTask& linear = task.linear;
+  const PartSums all_sums(scratch, task.shape);
+  const int64_t halves = (linear.outputs + kHalf - 1) / kHalf;
+  LinearPart before;
   TileShapes shapes;
   shapes.Set(kPartRows);
   for (int64_t slab = 0; slab < task.shape.slabs(); ++slab) {
     const SlabOfRows rows(task, slab);
-    const int64_t half_sums = task.shape.slabs() == 1 ? 0 : rows.parts * kPartSums;
-    for (int64_t half = 0; half < halves; ++half)
-      MultiplyHalf(rows, half, static_cast<float*>(scratch) + half * half_sums);
+    for (int64_t i = 0; i < halves * rows.parts; ++i) {
+      const int64_t half = i / rows.parts, part = rows.PartOf(i);
+      float* const sums = all_sums.Of(half * rows.parts + part, i);
+      float* const y = linear.y + part * kPartRows * linear.y_stride + half * kHalf;
+      const LinearPart own = {&linear,      part * kPartRows,   rows.Rows(part),
+                              half * kHalf, rows.Outputs(half), sums};
+      Ahead ahead = rows.AheadOf(i % rows.parts, half, half + 2);
+      if (rows.last) {
+        ahead.y = reinterpret_cast<uint8_t*>(y);
+        ahead.y_bytes = kHalf * 4;
+        ahead.y_stride_bytes = linear.y_stride * 4;
+      }
+      const bool to_y = rows.last && own.IsFinished();
+      MultiplyPart(rows.Operands(part, half), ahead, before, slab > 0 ? sums : nullptr,
+                   to_y ? y : sums, to_y ? linear.y_stride : kHalf);
+      before = rows.last && !to_y ? own : LinearPart{};
+    }
   }
+  FinishAll(before);
 }
 
-// A gate and its up one after the other, as LinearGatedTiles() does.
-inline void LinearTiledGated(const TiledGatedTask& task, void* scratch) {
-  const TiledRows& shape = task.shape;
-  const GatedTask& gated = task.gated;
-  const TiledLinearTask linear{gated.linear, shape, task.first_row};
-  const int64_t element = gated.dtype == core::DType::kF32 ? 4 : 2;
-  const int64_t first = gated.first_output / kHalf;
-  const int64_t halves = gated.linear.outputs / kHalf;
-  TileShapes shapes;
-  shapes.Set(kPartRows);
-  for (int64_t slab = 0; slab < shape.slabs(); ++slab) {
-    const SlabOfRows rows(linear, slab);
-    float* sums = static_cast<float*>(scratch);
-    for (int64_t half = first; half < first + halves; ++half) {
-      const int64_t up_half = half + gated.up_outputs / kHalf;
-      Ahead ahead = rows.AheadOf(half), up_ahead = rows.AheadOf(up_half);
-      up_ahead.y_bytes = kHalf * element;
-      up_ahead.y_stride_bytes = gated.y_stride * element;
-      for (int64_t part = 0; part < rows.parts; ++part) {
-        const int64_t row = part * kPartRows;
-        if (rows.last)
-          up_ahead.y = static_cast<uint8_t*>(gated.y) +
-                       (row * gated.y_stride + (half - first) * kHalf) * element;
-        rows.Multiply(part, half, ahead, sums, sums, kHalf);
-        rows.Multiply(part, up_half, up_ahead, sums + kPartSums, sums + kPartSums, kHalf);
-        if (rows.last) {
-          const int64_t left = gated.linear.rows - row;
-          FinishGated(gated, row, left < kPartRows ? left : kPartRows, half * kHalf, kHalf, sums,
-                      sums + kPartSums);
-        }
-        ahead.weights += rows.tiles * ahead.weight_lines * 64;
-        up_ahead.weights += rows.tiles * up_ahead.weight_lines * 64;
-        if (shape.slabs() > 1) sums += 2 * kPartSums;
+// A block of gates, then its ups: so no more than two blocks of weights need the cache at a time.
+// `scratch` holds the sums of a block of gates and two parts of ups, or with several slabs of all.
+class GatedShare {
+ public:
+  GatedShare(const TiledGatedTask& task, void* scratch)
+      : gated_(task.gated),
+        linear_{task.gated.linear, task.shape, task.first_row},
+        first_(gated_.first_output / kHalf),
+        end_(first_ + gated_.linear.outputs / kHalf),
+        gates_(static_cast<float*>(scratch)),
+        one_slab_(task.shape.slabs() == 1) {}
+
+  void Multiply() {
+    for (int64_t slab = 0; slab < linear_.shape.slabs(); ++slab) {
+      const SlabOfRows rows(linear_, slab);
+      for (int64_t half = first_; half < end_;) {
+        const int64_t begin = half;
+        half = half / 2 * 2 + 2 < end_ ? half / 2 * 2 + 2 : end_;
+        MultiplyGates(rows, begin, half);
+        MultiplyUps(rows, begin, half);
+      }
+    }
+    FinishAll(before_);
+  }
+
+ private:
+  float* GateSums(const SlabOfRows& rows, int64_t half, int64_t part) const {
+    return gates_ + ((one_slab_ ? half % 2 : half - first_) * rows.parts + part) * kPartSums;
+  }
+  float* UpSums(const SlabOfRows& rows, int64_t half, int64_t part) const {
+    float* const ups = gates_ + (one_slab_ ? 2 : end_ - first_) * rows.parts * kPartSums;
+    return ups + (one_slab_ ? turn_ % 2 : (half - first_) * rows.parts + part) * kPartSums;
+  }
+
+  void MultiplyGates(const SlabOfRows& rows, int64_t begin, int64_t end) {
+    for (int64_t half = begin; half < end; ++half) {
+      for (int64_t i = 0; i < rows.parts; ++i, ++turn_) {
+        const int64_t part = rows.PartOf(turn_);
+        float* const sums = GateSums(rows, half, part);
+        MultiplyPart(rows.Operands(part, half), rows.AheadOf(i, half, half + up_halves()), before_,
+                     rows.slab > 0 ? sums : nullptr, sums, kHalf);
+        before_ = {};
       }
     }
   }
+
+  void MultiplyUps(const SlabOfRows& rows, int64_t begin, int64_t end) {
+    const int64_t element = gated_.dtype == core::DType::kF32 ? 4 : 2;
+    for (int64_t half = begin; half < end; ++half) {
+      const int64_t up_half = half + up_halves();
+      for (int64_t i = 0; i < rows.parts; ++i, ++turn_) {
+        const int64_t part = rows.PartOf(turn_);
+        float* const sums = UpSums(rows, half, part);
+        Ahead ahead = rows.AheadOf(i, up_half, half + 2);
+        if (rows.last) {
+          ahead.y = static_cast<uint8_t*>(gated_.y) +
+                    (part * kPartRows * gated_.y_stride + (half - first_) * kHalf) * element;
+          ahead.y_bytes = kHalf * element;
+          ahead.y_stride_bytes = gated_.y_stride * element;
+        }
+        MultiplyPart(rows.Operands(part, up_half), ahead, before_, rows.slab > 0 ? sums : nullptr,
+                     sums, kHalf);
+        before_ = {};
+        if (rows.last)
+          before_ = {&gated_,      part * kPartRows,           rows.Rows(part),
+                     half * kHalf, GateSums(rows, half, part), sums};
+      }
+    }
+  }
+
+  int64_t up_halves() const { return gated_.up_outputs / kHalf; }
+
+  const GatedTask& gated_;
+  TiledLinearTask linear_;
+  int64_t first_, end_;  // halves of gates
+  float* gates_;
+  bool one_slab_;
+  int64_t turn_ = 0;  // of all products
+  GatedPart before_;
+};
+
+inline void LinearTiledGated(const TiledGatedTask& task, void* scratch) {
+  TileShapes shapes;
+  shapes.Set(kPartRows);
+  GatedShare(task, scratch).Multiply();
 }
