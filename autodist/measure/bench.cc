@@ -36,6 +36,20 @@ double LayerElements(const spec::ParallelPlan& plan) {
   return elements;
 }
 
+// Of these, what a prompt's tokens pass through whose logits nobody wants: of the last layer, what
+// makes queries, keys and values.
+double PromptElements(const spec::ParallelPlan& plan, int64_t layers) {
+  double elements = LayerElements(plan);
+  for (const spec::ModelTensor& tensor : plan.tensors) {
+    const Slot slot = tensor.id.slot;
+    if (!tensor.vector && tensor.id.layer + 1 == layers &&
+        (slot == Slot::kAttentionOutput || slot == Slot::kGate || slot == Slot::kUp ||
+         slot == Slot::kDown))
+      elements -= static_cast<double>(tensor.rows) * static_cast<double>(tensor.cols);
+  }
+  return elements;
+}
+
 // What a decode step reads: all matrices once and the head, which is the embedding table when that
 // is tied.
 uint64_t BytesPerStep(const ModelRunner& runner, const BenchOptions& options) {
@@ -154,7 +168,7 @@ BenchReport RunBench(ModelRunner& runner, const BenchOptions& options) {
   BenchReport report;
   report.load_s = runner.load_report().seconds;
   report.bytes_per_token = BytesPerStep(runner, options);
-  report.flops_per_prompt_token = 2 * LayerElements(runner.plan());
+  report.flops_per_prompt_token = 2 * PromptElements(runner.plan(), runner.config().num_layers);
   report.batch_size = options.batch_size;
   GenerateRequest request;
   request.prompts = RandomPrompts(runner, options);

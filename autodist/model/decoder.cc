@@ -32,6 +32,31 @@ kernels::ActivationKind KernelOf(spec::Activation activation) {
   core::CheckFailed(__FILE__, __LINE__, "unknown Activation");
 }
 
+// The rows `which_R`, ascending, of the sequences.
+std::vector<kernels::KvSequence> OnlyRows(std::span<const kernels::KvSequence> sequences,
+                                          std::span<const int64_t> which_R) {
+  std::vector<kernels::KvSequence> chosen;
+  auto sequence = sequences.begin();
+  for (const int64_t row : which_R) {
+    while (row >= sequence->row + sequence->tokens) ++sequence;
+    chosen.push_back(*sequence);
+    chosen.back().row = row;
+    chosen.back().tokens = 1;
+    chosen.back().first_position += row - sequence->row;
+  }
+  return chosen;
+}
+
+// The rows `which_R`, ascending, become the first ones.
+TensorView KeepRows(device::Stream& stream, std::span<const int64_t> which_R, TensorView x_TD) {
+  const auto count = static_cast<int64_t>(which_R.size());
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t row = which_R[static_cast<size_t>(r)];
+    if (row != r) kernels::Convert(stream, x_TD.Rows(row, 1), x_TD.Rows(r, 1));
+  }
+  return x_TD.Rows(0, count);
+}
+
 }  // namespace
 
 Decoder::Decoder(const spec::ModelConfig& config, DType compute_dtype, int64_t max_positions,
@@ -76,10 +101,11 @@ void Decoder::Embed(device::Stream& stream, const DecoderRows& rows, TensorView 
   kernels::AddRows(stream, table_rows, parts_.positions, x_TD);
 }
 
-void Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvView& kv,
-                     TensorView x_TD) {
-  const TensorView input = Scratch(kInput, compute_dtype_, x_TD.rows(), config_.hidden_size);
+TensorView Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvView& kv,
+                           std::span<const int64_t> which_R, TensorView x_TD) {
+  TensorView input = Scratch(kInput, compute_dtype_, x_TD.rows(), config_.hidden_size);
   const size_t layers = parts_.layers.size();
+  const bool choose = last() && static_cast<int64_t>(which_R.size()) < x_TD.rows();
   if (config_.norm_before && layers > 0)
     Norm(stream, parts_.layers.front().attention_norm, x_TD, input);
   for (size_t layer = 0; layer < layers; ++layer) {
@@ -90,24 +116,38 @@ void Decoder::Layers(device::Stream& stream, const DecoderRows& rows, const KvVi
           .rows = x_TD.rows(),
           .layer = static_cast<int32_t>(share_.first_layer) + static_cast<int32_t>(layer)};
     });
-    if (config_.norm_before) {
-      Attention(stream, layer, rows, kv, x_TD, input, &weights.mlp_norm);
-      FeedForward(stream, layer, x_TD, input,
-                  layer + 1 < layers ? &parts_.layers[layer + 1].attention_norm : nullptr);
+    if (!config_.norm_before) kernels::Convert(stream, x_TD, input);
+    TensorView mixed;
+    if (choose && layer + 1 == layers) {
+      mixed = KeepRows(stream, which_R, Attention(stream, layer, rows, kv, &which_R, input));
+      x_TD = KeepRows(stream, which_R, x_TD);
+      input = input.Rows(0, x_TD.rows());
+      if (which_R.empty()) break;
     } else {
-      kernels::Convert(stream, x_TD, input);
-      Attention(stream, layer, rows, kv, x_TD, input, nullptr);
+      mixed = Attention(stream, layer, rows, kv, nullptr, input);
+    }
+    if (config_.norm_before) {
+      AddProjected(stream, *weights.attention_output, mixed, x_TD, input, &weights.mlp_norm);
+      const NormWeights* const next =
+          layer + 1 < layers ? &parts_.layers[layer + 1].attention_norm : nullptr;
+      // Rows can only be chosen of an x that is not spread over the ranks.
+      const bool whole = choose && layer + 2 == layers;
+      FeedForward(stream, layer, x_TD, input, whole ? nullptr : next);
+      if (whole) Norm(stream, *next, x_TD, input);
+    } else {
+      AddProjected(stream, *weights.attention_output, mixed, x_TD, input, nullptr);
       Norm(stream, weights.attention_norm, x_TD, x_TD);
       kernels::Convert(stream, x_TD, input);
       FeedForward(stream, layer, x_TD, input, nullptr);
       Norm(stream, weights.mlp_norm, x_TD, x_TD);
     }
   }
+  return x_TD;
 }
 
-void Decoder::Attention(device::Stream& stream, size_t layer, const DecoderRows& rows,
-                        const KvView& kv, TensorView x_TD, TensorView input_TD,
-                        const NormWeights* then) {
+TensorView Decoder::Attention(device::Stream& stream, size_t layer, const DecoderRows& rows,
+                              const KvView& kv, const std::span<const int64_t>* only_R,
+                              TensorView input_TD) {
   const DecoderLayer& weights = parts_.layers[layer];
   const int64_t head_dim = config_.head_dim;
   const int64_t q_cols = static_cast<int64_t>(share_.kv_head_of_q.size()) * head_dim;
@@ -132,13 +172,16 @@ void Decoder::Attention(device::Stream& stream, size_t layer, const DecoderRows&
   const auto sequences = kv.Sequences(index);
   kernels::KvWrite(stream, k, v, sequences, kv.layout());
   const TensorView mixed = Scratch(kMixed, compute_dtype_, input_TD.rows(), q_cols);
-  kernels::Attention(
-      stream, q, sequences, kv.layout(),
-      {.scale = static_cast<float>(scale),
-       .sliding_window = config_.layer_window.empty() ? 0 : config_.layer_window[global],
-       .kv_head_of_q = share_.kv_head_of_q},
-      mixed);
-  AddProjected(stream, *weights.attention_output, mixed, x_TD, input_TD, then);
+  const kernels::AttentionOptions options = {
+      .scale = static_cast<float>(scale),
+      .sliding_window = config_.layer_window.empty() ? 0 : config_.layer_window[global],
+      .kv_head_of_q = share_.kv_head_of_q};
+  if (only_R == nullptr) {
+    kernels::Attention(stream, q, sequences, kv.layout(), options, mixed);
+  } else {
+    kernels::Attention(stream, q, OnlyRows(sequences, *only_R), kv.layout(), options, mixed);
+  }
+  return mixed;
 }
 
 void Decoder::AddProjected(device::Stream& stream, parallel::Linear& projection,
@@ -170,18 +213,14 @@ void Decoder::FeedForward(device::Stream& stream, size_t layer, TensorView x_TD,
   AddProjected(stream, *weights.down, activated, x_TD, input_TD, then);
 }
 
-void Decoder::Logits(device::Stream& stream, ConstTensorView x_TD, std::span<const int64_t> which_R,
-                     TensorView logits_RV) {
+void Decoder::Logits(device::Stream& stream, ConstTensorView x_RD, TensorView logits_RV) {
   AUTODIST_CHECK(last());
-  const auto count = static_cast<int64_t>(which_R.size());
-  const TensorView chosen = Scratch(kOutput, DType::kF32, count, config_.hidden_size);
-  for (int64_t r = 0; r < count; ++r)
-    kernels::Convert(stream, x_TD.Rows(which_R[static_cast<size_t>(r)], 1), chosen.Rows(r, 1));
+  const int64_t count = x_RD.rows();
   TensorView input = Scratch(kInput, compute_dtype_, count, config_.hidden_size);
   if (parts_.final_norm.weight.elements() > 0) {
-    Norm(stream, parts_.final_norm, chosen, input);
+    Norm(stream, parts_.final_norm, x_RD, input);
   } else {
-    kernels::Convert(stream, chosen, input);
+    kernels::Convert(stream, x_RD, input);
   }
   if (parts_.project_out != nullptr) {
     const TensorView narrow = Scratch(kOutput, DType::kF32, count, parts_.project_out->outputs());

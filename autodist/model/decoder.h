@@ -89,19 +89,23 @@ class Decoder {
   // x = embedding of the rows. REQUIRES first().
   void Embed(device::Stream& stream, const DecoderRows& rows, core::TensorView x_TD);
   // All layers of the stage, x in place. The keys and values of the rows are written to the cache
-  // first.
-  void Layers(device::Stream& stream, const DecoderRows& rows, const KvView& kv,
-              core::TensorView x_TD);
-  // Logits of the given rows of x. REQUIRES last(). Shapes: which [R], logits [R, V] f32.
-  void Logits(device::Stream& stream, core::ConstTensorView x_TD, std::span<const int64_t> which_R,
-              core::TensorView logits_RV);
+  // first. The result is x; but on the last stage only the rows `which`, ascending, which become
+  // its first ones: nothing else of the last layer is computed of the others than keys and values.
+  core::TensorView Layers(device::Stream& stream, const DecoderRows& rows, const KvView& kv,
+                          std::span<const int64_t> which_R, core::TensorView x_TD);
+  // Logits of the rows that the last stage's Layers() left. REQUIRES last(). Shapes: x [R, D],
+  // logits [R, V] f32.
+  void Logits(device::Stream& stream, core::ConstTensorView x_RD, core::TensorView logits_RV);
   int64_t logit_columns() const { return parts_.head->outputs(); }
 
  private:
+  // The heads' mixed values of the rows, or of `only` some (a span of rows; the others' results are
+  // arbitrary), before they are projected. Keys and values of all go to the cache.
+  core::TensorView Attention(device::Stream& stream, size_t layer, const DecoderRows& rows,
+                             const KvView& kv, const std::span<const int64_t>* only_R,
+                             core::TensorView input_TD);
   // x += the layer's half, computed from input. With `then`, input becomes then(x), and x may be
   // spread over the ranks (parallel::Linear::ForwardAddMap).
-  void Attention(device::Stream& stream, size_t layer, const DecoderRows& rows, const KvView& kv,
-                 core::TensorView x_TD, core::TensorView input_TD, const NormWeights* then);
   void FeedForward(device::Stream& stream, size_t layer, core::TensorView x_TD,
                    core::TensorView input_TD, const NormWeights* then);
   void AddProjected(device::Stream& stream, parallel::Linear& projection,

@@ -47,8 +47,7 @@ double ComputeTime(const spec::ModelConfig& config, const RankPart& part, const 
   const double element = static_cast<double>(core::SizeOf(shape.compute_dtype));
   const double bits = core::BitsPerWeight(shape.weight_format());
   const double layers = static_cast<double>(part.layers.size());
-  const auto products = [&](uint64_t weight_bytes, double rows) {
-    const double bytes = static_cast<double>(weight_bytes);
+  const auto products = [&](double bytes, double rows) {
     return rates.Products(rows, bytes * 8.0 / bits, bytes);
   };
   const double head_dim = static_cast<double>(config.head_dim);
@@ -59,23 +58,40 @@ double ComputeTime(const spec::ModelConfig& config, const RankPart& part, const 
                            .kv = kv,
                            .ffn = static_cast<double>(part.share.ffn.size()),
                            .gated = config.gated_mlp};
+  const double written_bytes = call.rows * 2.0 * kv * (4.0 + element);
+  const auto cached_attention = [&](double rows) {
+    return rates.CachedAttention(call.keys, rows * 2.0 * kv * element,
+                                 rows * 4.0 * heads * head_dim);
+  };
   const double attention =
       call.rows > call.sequences
           ? rates.Attention(call.rows * heads, call.rows * heads * call.keys, head_dim) +
-                rates.Cache(call.sequences * 2.0 * kv * call.keys * element,
-                            call.rows * 2.0 * kv * (4.0 + element))
-          : rates.CachedAttention(call.keys, call.sequences * 2.0 * kv * element,
-                                  call.sequences * 4.0 * heads * head_dim);
-  double time =
-      layers *
-      (products(LayerWeightBytes(config, part.share, shape.weight_format()), call.rows) +
-       attention + rates.Rows(call.rows * RowBytes(config, widths, element, tp, call.rows)) +
-       rates.Operations(kOperationsPerLayer));
+                rates.Cache(call.sequences * 2.0 * kv * call.keys * element, written_bytes)
+          : cached_attention(call.sequences);
+  const double weight_bytes =
+      static_cast<double>(LayerWeightBytes(config, part.share, shape.weight_format()));
+  // The last layer makes queries, keys and values of all rows, and goes on with those that want
+  // logits.
+  const bool ends_early = part.last_stage && call.logit_rows < call.rows;
+  double time = (layers - (ends_early ? 1.0 : 0.0)) *
+                (products(weight_bytes, call.rows) + attention +
+                 rates.Rows(call.rows * RowBytes(config, widths, element, tp, call.rows)));
+  if (ends_early) {
+    const double qkv = widths.q + 2.0 * widths.kv;
+    const double qkv_bytes =
+        weight_bytes * qkv / (qkv + widths.q + (widths.gated ? 3.0 : 2.0) * widths.ffn);
+    time += products(qkv_bytes, call.rows) + rates.Cache(0.0, written_bytes) +
+            std::min(1.0, call.logit_rows) *
+                (products(weight_bytes - qkv_bytes, std::max(1.0, call.logit_rows)) +
+                 cached_attention(std::max(1.0, call.logit_rows)));
+  }
+  time += layers * rates.Operations(kOperationsPerLayer);
   // The embedding look-up reads a few rows; the head is read whole, if at all.
   if (part.last_stage)
-    time += std::min(1.0, call.logit_rows) *
-            products(VocabTableBytes(config, part.share, shape.weight_format()),
-                     std::max(1.0, call.logit_rows));
+    time +=
+        std::min(1.0, call.logit_rows) *
+        products(static_cast<double>(VocabTableBytes(config, part.share, shape.weight_format())),
+                 std::max(1.0, call.logit_rows));
   return time;
 }
 

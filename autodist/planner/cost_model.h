@@ -9,6 +9,8 @@
 //         + Attention() and Cache(), or CachedAttention() where each row is a sequence
 //         + Rows(activations read and written) + 10 Operations() a layer
 //         + Products(head)                                     last stage
+//           (of its last layer, all rows want queries, keys and values only; the rest is for rows
+//           that want logits)
 //         + Wait(all of this)                                  tp > 1, or pp > 1 and C > 1
 //       + 2 * layers * sum(rows)                               tp > 1
 //       + all_reduce(rows) on the first stage, two latencies on the last    vocabulary

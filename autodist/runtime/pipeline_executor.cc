@@ -42,9 +42,9 @@ void PipelineExecutor::Run(int calls, const std::function<StageCall(int)>& prepa
         break;
       case spec::ActionKind::kForward:
         if (decoder_.first()) decoder_.Embed(stream_, call.rows, x_TD);
-        decoder_.Layers(stream_, call.rows, *call.kv, x_TD);
+        x_TD = decoder_.Layers(stream_, call.rows, *call.kv, call.logit_rows, x_TD);
         if (decoder_.last() && !call.logit_rows.empty())
-          decoder_.Logits(stream_, x_TD, call.logit_rows, call.logits);
+          decoder_.Logits(stream_, x_TD, call.logits);
         break;
       case spec::ActionKind::kSend:
         world_.Send(x_TD, rank_ + stride).Wait();

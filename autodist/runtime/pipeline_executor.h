@@ -20,7 +20,7 @@ namespace autodist::runtime {
 struct StageCall {
   model::DecoderRows rows;
   const model::KvView* kv = nullptr;
-  std::span<const int64_t> logit_rows;  // rows whose logits the last stage computes
+  std::span<const int64_t> logit_rows;  // whose logits the last stage computes; ascending
   core::TensorView logits;  // [logit_rows.size(), local vocabulary] f32; used on the last stage
 };
 
