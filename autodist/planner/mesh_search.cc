@@ -122,6 +122,16 @@ std::string RankAdvice(const spec::ModelConfig& config, const spec::Cluster& clu
   return "";
 }
 
+// Which part it is that does not fit, in the order in which they are placed.
+std::string WhatDoesNotFit(const spec::RankBytes& bytes, uint64_t memory) {
+  if (bytes.weights > memory) return "the weights alone do not fit";
+  const uint64_t beside = bytes.total() - bytes.kv_cache;
+  if (beside > memory)
+    return fmt::format("{} are left for activations and buffers",
+                       FormatBytes(memory - bytes.weights));
+  return fmt::format("{} are left for the KV cache", FormatBytes(memory - beside));
+}
+
 }  // namespace
 
 MeshChoice ChooseMesh(const spec::ModelConfig& config, const spec::Cluster& cluster,
@@ -181,11 +191,11 @@ void RefuseOverfull(const spec::ModelConfig& config, const spec::Cluster& cluste
   const int64_t context = LargestContextThatFits(config, outline, cluster, shape.max_model_len);
   throw core::BadInput(
       "rank {} of {} needs {} (weights {}, KV cache {} for {} x {} positions, activations {}, "
-      "buffers {}) and has {}; {}{}",
+      "buffers {}) and has {}: {}; {}{}",
       rank, NameOf(outline.mesh), FormatBytes(bytes.total()), FormatBytes(bytes.weights),
       FormatBytes(bytes.kv_cache), shape.batch_size, shape.max_model_len,
       FormatBytes(bytes.activations), FormatBytes(bytes.buffers),
-      FormatBytes(RankMemory(cluster, rank)),
+      FormatBytes(RankMemory(cluster, rank)), WhatDoesNotFit(bytes, RankMemory(cluster, rank)),
       context > 0 ? fmt::format("the largest --max-model-len that fits is {}", context)
                   : std::string("no context length fits"),
       RankAdvice(config, cluster, request, outline.mesh));

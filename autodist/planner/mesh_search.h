@@ -25,9 +25,9 @@ MeshChoice ChooseMesh(const spec::ModelConfig& config, const spec::Cluster& clus
 MeshChoice KeepMesh(const spec::ModelConfig& config, const spec::Cluster& cluster,
                     const PlanRequest& request);
 
-// Throws core::Error (bad input) when a rank needs more than its memory: what for, the largest
-// context that would fit and, where all ranks have the same memory, the smallest number of ranks on
-// which this request fits.
+// Throws core::Error (bad input) when a rank needs more than its memory: what for, which part does
+// not fit, the largest context that would and, where all ranks have the same memory, the smallest
+// number of ranks on which this request fits.
 void RefuseOverfull(const spec::ModelConfig& config, const spec::Cluster& cluster,
                     const PlanRequest& request, const Outline& outline);
 

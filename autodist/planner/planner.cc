@@ -159,6 +159,12 @@ spec::ParallelPlan MakePlan(const spec::ModelConfig& config,
     plan.ranks.push_back(PlanRank(config, tensors, outline, rank));
   plan.notes = MakeNotes(config, outline, complete);
   plan.reasons = std::move(choice.reasons);
+  if (!complete.rank_memory_bytes.empty())
+    plan.reasons.push_back(fmt::format(
+        "the memory holds {} sequence{} of up to {} positions each; the model's context is {}",
+        outline.shape.batch_size, outline.shape.batch_size == 1 ? "" : "s",
+        LargestContextThatFits(config, outline, complete, config.context_length),
+        config.context_length));
   if (RatesUnknown(cluster))
     plan.reasons.push_back(fmt::format(
         "this machine was not measured: the rates are typical ones for {} cores", cluster.cores));

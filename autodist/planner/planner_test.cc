@@ -207,10 +207,11 @@ TEST(PlannerTest, RefusesWhatDoesNotFitMemory) {
   EXPECT_NO_THROW(Plan(model, request, {.cores = 4, .rank_memory_bytes = {needed}}));
   const spec::Cluster small{.cores = 4, .rank_memory_bytes = {needed - (1 << 20)}};
   const std::string message = RefusalOf([&] { Plan(model, request, small); });
-  EXPECT_THAT(message, AllOf(StartsWith("rank 0 of tp 1 x pp 1 needs"), HasSubstr("weights"),
-                             HasSubstr("KV cache 512 MiB for 4 x 4096 positions"),
-                             HasSubstr("activations"), HasSubstr("buffers"),
-                             HasSubstr("the largest --max-model-len that fits is 4032")));
+  EXPECT_THAT(message,
+              AllOf(StartsWith("rank 0 of tp 1 x pp 1 needs"), HasSubstr("weights"),
+                    HasSubstr("KV cache 512 MiB for 4 x 4096 positions"), HasSubstr("activations"),
+                    HasSubstr("buffers"), HasSubstr(": 511 MiB are left for the KV cache; "),
+                    HasSubstr("the largest --max-model-len that fits is 4032")));
   EXPECT_THAT(message, HasSubstr("2 ranks with as much memory each would do"));
   // The advice is true.
   PlanRequest shorter = request;
@@ -221,7 +222,9 @@ TEST(PlannerTest, RefusesWhatDoesNotFitMemory) {
   EXPECT_NO_THROW(Plan(model, wider, small));
 
   const spec::Cluster tiny{.cores = 4, .rank_memory_bytes = {1 << 20}};
-  EXPECT_THAT(RefusalOf([&] { Plan(model, request, tiny); }), HasSubstr("no context length fits"));
+  EXPECT_THAT(
+      RefusalOf([&] { Plan(model, request, tiny); }),
+      AllOf(HasSubstr("the weights alone do not fit"), HasSubstr("no context length fits")));
 }
 
 TEST(PlannerTest, RanksChooseTheFastestMeshThatFits) {
