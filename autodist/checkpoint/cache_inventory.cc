@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "autodist/checkpoint/mapped_shard.h"
-#include "autodist/checkpoint/shard_lock.h"
 #include "autodist/core/error.h"
+#include "autodist/core/file_lock.h"
 #include "autodist/core/log.h"
 
 namespace autodist::checkpoint {
@@ -83,9 +83,9 @@ void Remove(const fs::path& path, CacheCleaning& report) {
 void CleanEntry(const fs::path& entry, CacheCleaning& report) {
   for (const auto& [rank, names] : FilesByRank(entry)) {
     std::string holder;
-    std::optional<ShardLock> lock;
+    std::optional<core::FileLock> lock;
     try {
-      lock = ShardLock::TryAcquire(entry / LockName(rank), holder);
+      lock = core::FileLock::TryAcquire(entry / LockName(rank), holder);
     } catch (const std::system_error& error) {
       report.kept.push_back({entry, error.what()});
       continue;
@@ -147,7 +147,7 @@ CacheVerification VerifyCache(const fs::path& cache_dir) {
         std::string holder;
         std::error_code ignored;
         // Taken for a look only, and not where it would create the file.
-        const auto lock = ShardLock::TryAcquire(entry / LockName(rank), holder);
+        const auto lock = core::FileLock::TryAcquire(entry / LockName(rank), holder);
         if (!lock) continue;
       }
       const fs::path manifest_path = entry / ManifestName(rank);
@@ -185,7 +185,7 @@ void RemoveOutdatedEntries(const fs::path& cache_dir, const ShardKey& key) {
     for (const auto& [rank, names] : FilesByRank(entry)) {
       try {
         const ShardManifest manifest = ReadManifest(entry / ManifestName(rank));
-        if (manifest.host == HostName() && manifest.key.source == key.source &&
+        if (manifest.host == core::HostName() && manifest.key.source == key.source &&
             manifest.key.fingerprint != key.fingerprint) {
           CacheCleaning cleaning;
           CleanEntry(entry, cleaning);

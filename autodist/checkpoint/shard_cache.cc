@@ -15,6 +15,7 @@
 
 #include "autodist/checkpoint/cache_inventory.h"
 #include "autodist/core/error.h"
+#include "autodist/core/file_lock.h"
 #include "autodist/core/log.h"
 
 namespace autodist::checkpoint {
@@ -94,7 +95,7 @@ ShardCache::Access ShardCache::Acquire(const ShardKey& key, int rank, uint64_t b
   }
   try {
     fs::create_directories(entry_dir);
-    std::optional<ShardLock> lock = WaitForLock(entry_dir, rank);
+    std::optional<core::FileLock> lock = WaitForLock(entry_dir, rank);
     if (!lock) return {};
     // Whoever held the lock has built it by now, or has left a piece.
     ShardLoad found = LoadShard(entry_dir, key_hash, rank);
@@ -116,7 +117,7 @@ ShardCache::Access ShardCache::Acquire(const ShardKey& key, int rank, uint64_t b
   return {};
 }
 
-std::optional<ShardLock> ShardCache::WaitForLock(const fs::path& entry_dir, int rank) const {
+std::optional<core::FileLock> ShardCache::WaitForLock(const fs::path& entry_dir, int rank) const {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   const fs::path path = entry_dir / LockName(rank);
@@ -124,7 +125,7 @@ std::optional<ShardLock> ShardCache::WaitForLock(const fs::path& entry_dir, int 
   bool told = false;
   while (true) {
     std::string holder;
-    std::optional<ShardLock> lock = ShardLock::TryAcquire(path, holder);
+    std::optional<core::FileLock> lock = core::FileLock::TryAcquire(path, holder);
     if (lock) {
       if (!holder.empty())
         core::Log("{} died while it created {}", holder, (entry_dir / DataName(rank)).string());
@@ -146,7 +147,7 @@ std::optional<ShardLock> ShardCache::WaitForLock(const fs::path& entry_dir, int 
 
 std::optional<ShardWriter> ShardCache::StartWriter(const fs::path& entry_dir, const ShardKey& key,
                                                    int rank, uint64_t blob_bytes,
-                                                   ShardLock lock) const {
+                                                   core::FileLock lock) const {
   struct statvfs disk {};
   if (::statvfs(entry_dir.c_str(), &disk) == 0) {
     const uint64_t free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
@@ -159,7 +160,7 @@ std::optional<ShardWriter> ShardCache::StartWriter(const fs::path& entry_dir, co
   ShardManifest manifest;
   manifest.key = key;
   manifest.key_hash = key.Hash();
-  manifest.host = HostName();
+  manifest.host = core::HostName();
   manifest.rank = rank;
   return std::optional<ShardWriter>(
       std::in_place, entry_dir, std::move(manifest), std::move(lock),

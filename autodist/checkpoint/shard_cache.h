@@ -7,8 +7,8 @@
 // its manifest, its key, its size and the checksum of every byte were verified; anything else is
 // removed and built again. Nothing that is read is ever executed.
 //
-// Jobs that want the same shard at once: one builds, the others wait (shard_lock.h) and then map
-// what it built.
+// Jobs that want the same shard at once: one builds, the others wait (core/file_lock.h) and then
+// map what it built.
 #ifndef AUTODIST_CHECKPOINT_SHARD_CACHE_H_
 #define AUTODIST_CHECKPOINT_SHARD_CACHE_H_
 
@@ -20,9 +20,9 @@
 #include <string>
 
 #include "autodist/checkpoint/mapped_shard.h"
-#include "autodist/checkpoint/shard_lock.h"
 #include "autodist/checkpoint/shard_manifest.h"
 #include "autodist/checkpoint/shard_writer.h"
+#include "autodist/core/file_lock.h"
 
 namespace autodist::checkpoint {
 
@@ -58,10 +58,10 @@ class ShardCache {
   const std::filesystem::path& directory() const { return directory_; }  // empty when disabled
 
  private:
-  std::optional<ShardLock> WaitForLock(const std::filesystem::path& entry_dir, int rank) const;
+  std::optional<core::FileLock> WaitForLock(const std::filesystem::path& entry_dir, int rank) const;
   std::optional<ShardWriter> StartWriter(const std::filesystem::path& entry_dir,
                                          const ShardKey& key, int rank, uint64_t blob_bytes,
-                                         ShardLock lock) const;
+                                         core::FileLock lock) const;
   void GoOnWithout(const std::string& reason) const;
 
   std::filesystem::path directory_;

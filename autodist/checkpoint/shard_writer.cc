@@ -33,8 +33,8 @@ void SyncDirectory(const std::filesystem::path& path) {
 
 }  // namespace
 
-ShardWriter::ShardWriter(std::filesystem::path entry_dir, ShardManifest manifest, ShardLock lock,
-                         std::function<void(const std::string&)> on_failure)
+ShardWriter::ShardWriter(std::filesystem::path entry_dir, ShardManifest manifest,
+                         core::FileLock lock, std::function<void(const std::string&)> on_failure)
     : entry_dir_(std::move(entry_dir)),
       temporary_(entry_dir_ / fmt::format("{}.tmp.{}", DataName(manifest.rank), ::getpid())),
       manifest_(std::move(manifest)),

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "autodist/checkpoint/mapped_shard.h"
-#include "autodist/checkpoint/shard_lock.h"
 #include "autodist/checkpoint/shard_manifest.h"
+#include "autodist/core/file_lock.h"
 
 namespace autodist::checkpoint {
 
@@ -26,7 +26,7 @@ namespace autodist::checkpoint {
 class ShardWriter {
  public:
   // `manifest` carries key and rank; the writer fills in the rest.
-  ShardWriter(std::filesystem::path entry_dir, ShardManifest manifest, ShardLock lock,
+  ShardWriter(std::filesystem::path entry_dir, ShardManifest manifest, core::FileLock lock,
               std::function<void(const std::string&)> on_failure);
   ~ShardWriter();
   ShardWriter(ShardWriter&& other) noexcept;
@@ -49,7 +49,7 @@ class ShardWriter {
   std::filesystem::path entry_dir_;
   std::filesystem::path temporary_;
   ShardManifest manifest_;
-  std::optional<ShardLock> lock_;
+  std::optional<core::FileLock> lock_;
   std::function<void(const std::string&)> on_failure_;
   std::vector<std::byte> pending_;  // appended, not yet written
   int descriptor_ = -1;             // of temporary_; -1 after a failure or Commit

@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "autodist/checkpoint/shard_lock.h"
 #include "autodist/checkpoint/shard_manifest.h"
+#include "autodist/core/file_lock.h"
 #include "tests/process/launched_job.h"
 
 namespace autodist {
@@ -172,7 +172,7 @@ class ProgramDeathTest : public ::testing::TestWithParam<Launcher> {
     }
     fs::remove(entry_ / checkpoint::DataName(kRanks - 1));
     std::string holder;
-    lock_ = checkpoint::ShardLock::TryAcquire(entry_ / checkpoint::LockName(kRanks - 1), holder);
+    lock_ = core::FileLock::TryAcquire(entry_ / checkpoint::LockName(kRanks - 1), holder);
     ASSERT_TRUE(lock_.has_value()) << holder;
   }
 
@@ -180,7 +180,7 @@ class ProgramDeathTest : public ::testing::TestWithParam<Launcher> {
   const testing::SharedMemoryNames shared_memory_;
   std::string prompt_;
   fs::path entry_;
-  std::optional<checkpoint::ShardLock> lock_;
+  std::optional<core::FileLock> lock_;
 };
 
 TEST_P(ProgramDeathTest, ARankIsKilled) {

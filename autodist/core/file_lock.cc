@@ -1,4 +1,4 @@
-#include "autodist/checkpoint/shard_lock.h"
+#include "autodist/core/file_lock.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 #include <system_error>
 #include <utility>
 
-namespace autodist::checkpoint {
+namespace autodist::core {
 namespace {
 
 constexpr std::string_view kMagic =
@@ -46,10 +46,10 @@ std::string HostName() {
                                                           : std::string("unknown");
 }
 
-ShardLock::ShardLock(std::filesystem::path path, int descriptor)
+FileLock::FileLock(std::filesystem::path path, int descriptor)
     : path_(std::move(path)), descriptor_(descriptor) {}
 
-ShardLock::~ShardLock() {
+FileLock::~FileLock() {
   if (descriptor_ < 0) return;
   // Removed while still locked: who waits on this inode sees that the name is gone and starts
   // again.
@@ -57,17 +57,17 @@ ShardLock::~ShardLock() {
   ::close(descriptor_);
 }
 
-ShardLock::ShardLock(ShardLock&& other) noexcept
+FileLock::FileLock(FileLock&& other) noexcept
     : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
 
-ShardLock& ShardLock::operator=(ShardLock&& other) noexcept {
+FileLock& FileLock::operator=(FileLock&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(descriptor_, other.descriptor_);
   return *this;
 }
 
-std::optional<ShardLock> ShardLock::TryAcquire(const std::filesystem::path& path,
-                                               std::string& holder) {
+std::optional<FileLock> FileLock::TryAcquire(const std::filesystem::path& path,
+                                             std::string& holder) {
   holder.clear();
   for (int attempt = 0; attempt < 1000; ++attempt) {
     const int descriptor =
@@ -89,10 +89,10 @@ std::optional<ShardLock> ShardLock::TryAcquire(const std::filesystem::path& path
     // Only messages depend on the text: a full disk must not keep us from taking the lock.
     if (::ftruncate(descriptor, 0) == 0) [[maybe_unused]]
       const ssize_t ignored = ::pwrite(descriptor, line.data(), line.size(), 0);
-    return ShardLock(path, descriptor);
+    return FileLock(path, descriptor);
   }
   holder = "several jobs";  // that take and release it faster than we look
   return std::nullopt;
 }
 
-}  // namespace autodist::checkpoint
+}  // namespace autodist::core
