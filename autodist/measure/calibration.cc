@@ -19,7 +19,7 @@ constexpr size_t kReadBytesPerHost = size_t{512} << 20;  // more than caches hol
 constexpr double kShortestS = 0.03;                      // of one block
 constexpr int kRounds = 5;                               // blocks, of which the median counts
 constexpr double kLongestWaitS = 600;                    // for ranks that measure alone
-constexpr int64_t kRows[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, kManyRows};
+constexpr int64_t kRows[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, spec::kManyRows};
 
 double MedianOf(const std::vector<double>& values) {
   return Median(values, [](double value) { return value; });
@@ -158,7 +158,7 @@ class Calibration {
 
   void Products() {
     const LayerStack stack(dtype_, kReadBytesPerHost / static_cast<size_t>(local_ranks_),
-                           kManyRows);
+                           spec::kManyRows);
     std::vector<std::function<void()>> bodies;
     for (const int64_t rows : kRows) bodies.push_back([&, rows] { stack.Run(stream_, rows); });
     const auto rounds = stopwatch_.Rounds(bodies);
@@ -174,10 +174,10 @@ class Calibration {
     }
     cluster_.read_bytes_per_s =
         cluster_.products.front().weights_per_s * static_cast<double>(core::SizeOf(dtype_));
-    cluster_.flops_per_s = cluster_.products.back().weights_per_s * 2.0 * kManyRows;
+    cluster_.flops_per_s = cluster_.products.back().weights_per_s * 2.0 * spec::kManyRows;
     if (world_.size() == 1) return;
     cluster_.wait_fraction_one_row = WaitFraction(stack, 1);
-    cluster_.wait_fraction_many_rows = WaitFraction(stack, kManyRows);
+    cluster_.wait_fraction_many_rows = WaitFraction(stack, spec::kManyRows);
   }
 
   // Layers with a meeting after each half of one: the time in meetings, beyond what meetings take

@@ -203,7 +203,7 @@ AttentionRates MeasureAttention(device::Stream& stream, DType dtype, const TimeC
                                  .kv_heads = 4,
                                  .head_dim = head_dim,
                                  .sequences = 1,
-                                 .rows = kManyRows,
+                                 .rows = spec::kManyRows,
                                  .first = first,
                                  .bytes = size_t{32} << 20});
   };
@@ -258,26 +258,26 @@ CachedAttentionRates MeasureCachedAttention(device::Stream& stream, DType dtype,
 }
 
 double MeasureRows(device::Stream& stream, DType dtype, const TimeCall& time) {
-  const device::Buffer residual = Filled(Bytes(kManyRows, kHidden, DType::kF32)),
+  const device::Buffer residual = Filled(Bytes(spec::kManyRows, kHidden, DType::kF32)),
                        output = Filled(residual.bytes()),
                        weight = Filled(Bytes(1, kHidden, DType::kF32)),
                        input = Filled(residual.bytes()),
-                       wide = Filled(Bytes(kManyRows, kFfn, DType::kF32)),
+                       wide = Filled(Bytes(spec::kManyRows, kFfn, DType::kF32)),
                        activated = Filled(wide.bytes());
-  const TensorView x(residual.as<float>(), kManyRows, kHidden);
+  const TensorView x(residual.as<float>(), spec::kManyRows, kHidden);
   const double seconds = time([&] {
     for (int half = 0; half < 2; ++half) {
       kernels::RmsNorm(stream, x, TensorView(weight.as<float>(), 1, kHidden), 1e-6f,
-                       TensorView(input.data(), dtype, kManyRows, kHidden));
-      kernels::Add(stream, x, TensorView(output.as<float>(), kManyRows, kHidden));
+                       TensorView(input.data(), dtype, spec::kManyRows, kHidden));
+      kernels::Add(stream, x, TensorView(output.as<float>(), spec::kManyRows, kHidden));
     }
     kernels::Activate(stream, kernels::ActivationKind::kSilu,
-                      TensorView(wide.as<float>(), kManyRows, kFfn),
-                      TensorView(activated.data(), dtype, kManyRows, kFfn));
+                      TensorView(wide.as<float>(), spec::kManyRows, kFfn),
+                      TensorView(activated.data(), dtype, spec::kManyRows, kFfn));
   });
   const double element = static_cast<double>(core::SizeOf(dtype));
   constexpr double kF32 = sizeof(float);
-  return kManyRows * (kHidden * 2 * (kF32 + element + 3 * kF32) + kFfn * (kF32 + element)) /
+  return spec::kManyRows * (kHidden * 2 * (kF32 + element + 3 * kF32) + kFfn * (kF32 + element)) /
          seconds;
 }
 

@@ -13,12 +13,11 @@
 #include "autodist/device/buffer.h"
 #include "autodist/device/stream.h"
 #include "autodist/kernels/matmul.h"
+#include "autodist/spec/cluster.h"
 
 namespace autodist::measure {
 
 using TimeCall = std::function<double(const std::function<void()>& body)>;
-
-inline constexpr int64_t kManyRows = 512;  // a chunk of a prompt
 
 // The products of decoder layers, q, k and v, attention output, gate and up with their activation,
 // down, one layer behind the other: hidden size 1024, FFN 4096.
@@ -59,8 +58,8 @@ struct AttentionRates {
   double extra_keys;
   double write_bytes_per_s;
 };
-// From chunks of kManyRows positions at the start and far behind it, with heads of 64 and of 128
-// elements, four of them to each that is cached.
+// From chunks of spec::kManyRows positions at the start and far behind it, with heads of 64 and of
+// 128 elements, four of them to each that is cached.
 AttentionRates MeasureAttention(device::Stream& stream, core::DType dtype, const TimeCall& time);
 
 // Attention of single tokens, as spec::Cluster has it, of one rank.
@@ -74,7 +73,7 @@ struct CachedAttentionRates {
 CachedAttentionRates MeasureCachedAttention(device::Stream& stream, core::DType dtype, size_t bytes,
                                             const TimeCall& time);
 
-// RmsNorm(), Activate() and Add() of kManyRows rows: bytes of activations read and written.
+// RmsNorm(), Activate() and Add() of spec::kManyRows rows: bytes of activations read and written.
 double MeasureRows(device::Stream& stream, core::DType dtype, const TimeCall& time);
 
 // Seconds of Linear() of next to nothing.

@@ -8,14 +8,6 @@
 #include "autodist/kernels/elementwise.h"
 
 namespace autodist::parallel {
-namespace {
-
-// From here on the ranks share the rows of a sum: below, meeting twice costs more than adding all
-// rows on every rank.
-constexpr int64_t kRowsToShare = 16;
-
-}  // namespace
-
 void Linear::ForwardGated(device::Stream& stream, core::ConstTensorView x_TK,
                           kernels::ActivationKind kind, core::TensorView gate_up_TN,
                           core::TensorView y_TF) {
@@ -119,7 +111,7 @@ void RowParallelLinear::AddSums(device::Stream& stream, core::TensorView sums_TN
 }
 
 int64_t RowParallelLinear::SharedRows(int64_t rows) const {
-  return tp_.size() > 1 && rows >= kRowsToShare ? rows / tp_.size() * tp_.size() : 0;
+  return tp_.size() > 1 && rows >= spec::kRowsToShare ? rows / tp_.size() * tp_.size() : 0;
 }
 
 core::TensorView RowParallelLinear::OwnRows(core::TensorView all) const {

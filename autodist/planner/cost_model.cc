@@ -12,7 +12,6 @@ namespace {
 constexpr double kMessageElementBytes = 4.0;  // partial sums and the residual travel in f32
 // Two norms, four products, rope, the cache, attention, an activation.
 constexpr double kOperationsPerLayer = 10.0;
-constexpr double kRowsToShare = 16.0;  // parallel/linear.cc: from here on ranks share a sum's rows
 
 // One kind of forward call.
 struct Call {
@@ -23,7 +22,9 @@ struct Call {
 };
 
 // Whether the ranks of a tp group share the rows of a sum, and of the norm that follows it.
-bool SharesRows(double tp, double rows) { return tp > 1.0 && rows >= kRowsToShare; }
+bool SharesRows(double tp, double rows) {
+  return tp > 1.0 && rows >= static_cast<double>(spec::kRowsToShare);
+}
 
 // Bytes of activations that one layer reads and writes per row, but for attention and the cache:
 // its products; two norms (f32 in, the compute dtype out); rope and the norms of q and k (f32 in

@@ -14,7 +14,6 @@ constexpr double kReadBytesPerCore = 8e9;
 constexpr double kFlopsPerCore = 30e9;
 constexpr double kLinkLatency = 5e-6;
 constexpr double kLinkBytes = 4e9;
-constexpr double kManyRows = 512;  // as calibration counts them
 
 double RanksPerHost(const spec::Mesh& mesh, const spec::Cluster& cluster) {
   return std::max(1.0, std::ceil(static_cast<double>(mesh.world()) / cluster.hosts));
@@ -22,40 +21,25 @@ double RanksPerHost(const spec::Mesh& mesh, const spec::Cluster& cluster) {
 
 bool Positive(double value) { return std::isfinite(value) && value > 0.0; }
 
-struct Named {
-  const char* name;
-  double value;
-};
-
-[[noreturn]] void RefuseRate(const Named& rate, const char* limit) {
-  throw core::BadInput("cluster: {} is {}, must be a {}, finite number", rate.name, rate.value,
-                       limit);
+[[noreturn]] void RefuseRate(const char* name, double value, const char* limit) {
+  throw core::BadInput("cluster: {} is {}, must be a {}, finite number", name, value, limit);
 }
 
+// Without these nothing can be predicted.
+constexpr double spec::Cluster::*kNeeded[] = {
+    &spec::Cluster::read_bytes_per_s, &spec::Cluster::flops_per_s, &spec::Cluster::link_latency_s,
+    &spec::Cluster::link_bytes_per_s};
+
 void CheckRates(const spec::Cluster& cluster) {
-  std::vector<Named> positive = {{"read_bytes_per_s", cluster.read_bytes_per_s},
-                                 {"flops_per_s", cluster.flops_per_s},
-                                 {"link_latency_s", cluster.link_latency_s},
-                                 {"link_bytes_per_s", cluster.link_bytes_per_s}};
+  for (const spec::ClusterRate& rate : spec::kClusterRates) {
+    const double value = cluster.*rate.value;
+    const bool needed = std::ranges::find(kNeeded, rate.value) != std::end(kNeeded);
+    if (needed && !Positive(value)) RefuseRate(rate.name, value, "positive");
+    if (value != 0.0 && !Positive(value)) RefuseRate(rate.name, value, "non-negative");
+  }
   for (const spec::ProductRate& product : cluster.products)
-    positive.push_back({"weights_per_s of products", product.weights_per_s});
-  for (const Named& rate : positive)
-    if (!Positive(rate.value)) RefuseRate(rate, "positive");
-  for (const Named& rate : {Named{"core_read_bytes_per_s", cluster.core_read_bytes_per_s},
-                            Named{"attention_flops_per_s", cluster.attention_flops_per_s},
-                            Named{"attention_scores_per_s", cluster.attention_scores_per_s},
-                            Named{"attention_extra_keys", cluster.attention_extra_keys},
-                            Named{"cache_write_bytes_per_s", cluster.cache_write_bytes_per_s},
-                            Named{"cache_extra_keys", cluster.cache_extra_keys},
-                            Named{"cache_bytes_per_s", cluster.cache_bytes_per_s},
-                            Named{"cache_flops_per_s", cluster.cache_flops_per_s},
-                            Named{"row_bytes_per_s", cluster.row_bytes_per_s},
-                            Named{"operation_s", cluster.operation_s},
-                            Named{"wait_fraction_one_row", cluster.wait_fraction_one_row},
-                            Named{"wait_fraction_many_rows", cluster.wait_fraction_many_rows},
-                            Named{"host_link_latency_s", cluster.host_link_latency_s},
-                            Named{"host_link_bytes_per_s", cluster.host_link_bytes_per_s}})
-    if (rate.value != 0.0 && !Positive(rate.value)) RefuseRate(rate, "non-negative");
+    if (!Positive(product.weights_per_s))
+      RefuseRate("weights_per_s of products", product.weights_per_s, "positive");
 }
 
 }  // namespace
@@ -148,7 +132,8 @@ double RankRates::Rows(double bytes) const { return bytes / cluster_.row_bytes_p
 double RankRates::Operations(double count) const { return count * cluster_.operation_s; }
 
 double RankRates::Wait(double rows, double seconds) const {
-  const double part = std::clamp((rows - 1.0) / (kManyRows - 1.0), 0.0, 1.0);
+  constexpr auto kMany = static_cast<double>(spec::kManyRows);
+  const double part = std::clamp((rows - 1.0) / (kMany - 1.0), 0.0, 1.0);
   return seconds *
          ((1.0 - part) * cluster_.wait_fraction_one_row + part * cluster_.wait_fraction_many_rows);
 }

@@ -8,30 +8,6 @@
 namespace autodist::spec {
 namespace {
 
-struct Rate {
-  const char* name;
-  double Cluster::*value;
-};
-
-constexpr Rate kRates[] = {{"read_bytes_per_s", &Cluster::read_bytes_per_s},
-                           {"core_read_bytes_per_s", &Cluster::core_read_bytes_per_s},
-                           {"flops_per_s", &Cluster::flops_per_s},
-                           {"attention_flops_per_s", &Cluster::attention_flops_per_s},
-                           {"attention_scores_per_s", &Cluster::attention_scores_per_s},
-                           {"attention_extra_keys", &Cluster::attention_extra_keys},
-                           {"cache_write_bytes_per_s", &Cluster::cache_write_bytes_per_s},
-                           {"cache_extra_keys", &Cluster::cache_extra_keys},
-                           {"cache_bytes_per_s", &Cluster::cache_bytes_per_s},
-                           {"cache_flops_per_s", &Cluster::cache_flops_per_s},
-                           {"row_bytes_per_s", &Cluster::row_bytes_per_s},
-                           {"operation_s", &Cluster::operation_s},
-                           {"wait_fraction_one_row", &Cluster::wait_fraction_one_row},
-                           {"wait_fraction_many_rows", &Cluster::wait_fraction_many_rows},
-                           {"link_latency_s", &Cluster::link_latency_s},
-                           {"link_bytes_per_s", &Cluster::link_bytes_per_s},
-                           {"host_link_latency_s", &Cluster::host_link_latency_s},
-                           {"host_link_bytes_per_s", &Cluster::host_link_bytes_per_s}};
-
 constexpr int64_t kMost = 1 << 20;
 
 std::vector<ProductRate> ParseProducts(const core::Json& array, std::string_view source) {
@@ -57,7 +33,7 @@ core::Json ToJson(const Cluster& cluster) {
   core::Json& products = document["products"] = core::Json::array();
   for (const ProductRate& rate : cluster.products)
     products.push_back({{"rows", rate.rows}, {"weights_per_s", rate.weights_per_s}});
-  for (const Rate& rate : kRates) document[rate.name] = cluster.*rate.value;
+  for (const ClusterRate& rate : kClusterRates) document[rate.name] = cluster.*rate.value;
   return document;
 }
 
@@ -66,13 +42,14 @@ Cluster ParseCluster(const core::Json& document, std::string_view source) {
   Cluster cluster;
   cluster.cores = static_cast<int>(fields.RequiredInt("cores", 1, kMost));
   cluster.hosts = static_cast<int>(fields.Int("hosts", 1, kMost).value_or(1));
-  for (const Rate& rate : kRates)
+  for (const ClusterRate& rate : kClusterRates)
     cluster.*rate.value = fields.Number(rate.name).value_or(cluster.*rate.value);
   if (const core::Json* products = fields.Find("products"))
     cluster.products = ParseProducts(*products, source);
   for (const auto& [name, value] : document.items()) {
-    const bool known = name == "cores" || name == "hosts" || name == "products" ||
-                       std::ranges::any_of(kRates, [&](const Rate& r) { return name == r.name; });
+    const bool known =
+        name == "cores" || name == "hosts" || name == "products" ||
+        std::ranges::any_of(kClusterRates, [&](const ClusterRate& r) { return name == r.name; });
     if (!known) throw core::BadInput("{}: field {} is not one of a cluster's", source, name);
   }
   return cluster;

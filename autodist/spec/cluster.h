@@ -2,6 +2,7 @@
 #ifndef AUTODIST_SPEC_CLUSTER_H_
 #define AUTODIST_SPEC_CLUSTER_H_
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,9 @@
 #include "autodist/core/json.h"
 
 namespace autodist::spec {
+
+// Rows of a chunk of a prompt: what "many rows" means where rates are measured and used.
+inline constexpr int64_t kManyRows = 512;
 
 // How many weights products of `rows` rows of inputs work through.
 struct ProductRate {
@@ -52,6 +56,31 @@ struct Cluster {
   double host_link_latency_s = 0.0;    // between ranks of two hosts; 0: as within a host
   double host_link_bytes_per_s = 0.0;  // 0: as within a host
 };
+
+// Every rate of Cluster, by the name of its field.
+struct ClusterRate {
+  const char* name;
+  double Cluster::*value;
+};
+inline constexpr std::array kClusterRates = {
+    ClusterRate{"read_bytes_per_s", &Cluster::read_bytes_per_s},
+    ClusterRate{"core_read_bytes_per_s", &Cluster::core_read_bytes_per_s},
+    ClusterRate{"flops_per_s", &Cluster::flops_per_s},
+    ClusterRate{"attention_flops_per_s", &Cluster::attention_flops_per_s},
+    ClusterRate{"attention_scores_per_s", &Cluster::attention_scores_per_s},
+    ClusterRate{"attention_extra_keys", &Cluster::attention_extra_keys},
+    ClusterRate{"cache_write_bytes_per_s", &Cluster::cache_write_bytes_per_s},
+    ClusterRate{"cache_extra_keys", &Cluster::cache_extra_keys},
+    ClusterRate{"cache_bytes_per_s", &Cluster::cache_bytes_per_s},
+    ClusterRate{"cache_flops_per_s", &Cluster::cache_flops_per_s},
+    ClusterRate{"row_bytes_per_s", &Cluster::row_bytes_per_s},
+    ClusterRate{"operation_s", &Cluster::operation_s},
+    ClusterRate{"wait_fraction_one_row", &Cluster::wait_fraction_one_row},
+    ClusterRate{"wait_fraction_many_rows", &Cluster::wait_fraction_many_rows},
+    ClusterRate{"link_latency_s", &Cluster::link_latency_s},
+    ClusterRate{"link_bytes_per_s", &Cluster::link_bytes_per_s},
+    ClusterRate{"host_link_latency_s", &Cluster::host_link_latency_s},
+    ClusterRate{"host_link_bytes_per_s", &Cluster::host_link_bytes_per_s}};
 
 // All but the memory, which is the run's.
 core::Json ToJson(const Cluster& cluster);

@@ -41,6 +41,10 @@ struct Mesh {
   bool operator==(const Mesh&) const = default;
 };
 
+// From so many rows on, the ranks of a tp group share the rows of a sum: below, meeting twice costs
+// more than adding all rows on every rank.
+inline constexpr int64_t kRowsToShare = 16;
+
 // One rank's rectangle of one tensor: rows x cols of ParallelPlan::tensors[tensor].
 struct TensorShard {
   int tensor = 0;
