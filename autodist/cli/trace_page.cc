@@ -56,12 +56,16 @@ uint32_t MedianWindow(const trace::OperatorMetrics& op) {
   return op.windows.front().window;
 }
 
-report::Timeline TimelineOf(const trace::Trace& trace, const trace::RankAnalysis& rank,
-                            const trace::OperatorMetrics& op) {
-  const uint32_t window = MedianWindow(op);
+std::vector<trace::DeviceEvent> EventsOf(const trace::Trace& trace, uint32_t window) {
   std::vector<trace::DeviceEvent> events;
   for (const trace::DeviceEvent& event : trace.events)
     if (event.window == window) events.push_back(event);
+  return events;
+}
+
+report::Timeline TimelineOf(const trace::Trace& trace, const trace::RankAnalysis& rank,
+                            const trace::OperatorMetrics& op,
+                            const std::vector<trace::DeviceEvent>& events) {
   const int64_t origin_ns = events.front().start_ns;
   report::Timeline timeline{.title = Label(op.op), .legend = Legend()};
   timeline.lanes.push_back(ExposedLane(events, origin_ns));
@@ -88,9 +92,9 @@ std::string SummaryOf(const trace::RankAnalysis& rank, const trace::OverlapMetri
                                  : "no communication";
   return fmt::format(
       "{}: wall {:.1f} us, GEMM {:.1f} us, communication {:.1f} us, {}, {:.1f} us exposed.",
-      rank.rank ? fmt::format("Rank {}", *rank.rank) : rank.file,
-      trace::Microseconds(metrics.wall_ns), trace::Microseconds(metrics.gemm_ns),
-      trace::Microseconds(metrics.comm_ns), hidden, trace::Microseconds(metrics.exposed_ns()));
+      rank.rank ? trace::RankName(rank) : rank.file, trace::Microseconds(metrics.wall_ns),
+      trace::Microseconds(metrics.gemm_ns), trace::Microseconds(metrics.comm_ns), hidden,
+      trace::Microseconds(metrics.exposed_ns()));
 }
 
 }  // namespace
@@ -99,11 +103,9 @@ report::TimelineLane ExposedLane(const std::vector<trace::DeviceEvent>& events, 
   trace::IntervalSet comm;
   trace::IntervalSet compute;
   for (const trace::DeviceEvent& event : events) {
-    using enum trace::EventClass;
-    if (event.event_class == kComm) comm.Add({event.start_ns, event.end_ns});
-    if (event.event_class == kGemm || event.event_class == kAttention ||
-        event.event_class == kCompute)
-      compute.Add({event.start_ns, event.end_ns});
+    const trace::Interval interval{event.start_ns, event.end_ns};
+    if (event.event_class == trace::EventClass::kComm) comm.Add(interval);
+    if (IsCompute(event.event_class)) compute.Add(interval);
   }
   report::TimelineLane lane{.name = "exposed communication"};
   const trace::IntervalSet exposed = Difference(comm, compute);
@@ -120,7 +122,7 @@ report::Page TracePage(std::span<const trace::Trace> traces,
                        const trace::RankAnalysis* baseline) {
   report::Page page("Communication and computation");
   for (const trace::RankAnalysis& rank : ranks) {
-    page.AddHeading(rank.rank ? fmt::format("Rank {}", *rank.rank) : "Rank unknown");
+    page.AddHeading(trace::RankName(rank));
     page.AddParagraph(rank.file);
     page.AddTable(OperatorTable(rank, baseline));
   }
@@ -136,8 +138,10 @@ report::Page TracePage(std::span<const trace::Trace> traces,
     const trace::RankAnalysis& rank = ranks[merged.slowest];
     for (const trace::OperatorMetrics& op : rank.operators) {
       if (op.op.name != merged.op.name || op.op.pass != merged.op.pass) continue;
-      page.AddTimeline(TimelineOf(traces[merged.slowest], rank, op));
-      page.AddParagraph(SummaryOf(rank, op.median));
+      const trace::Trace& trace = traces[merged.slowest];
+      const std::vector<trace::DeviceEvent> events = EventsOf(trace, MedianWindow(op));
+      page.AddTimeline(TimelineOf(trace, rank, op, events));
+      page.AddParagraph(SummaryOf(rank, trace::Measure(events)));
     }
   }
   return page;

@@ -54,20 +54,12 @@ std::vector<std::string> Joined(Cells front, const Cells& metrics, const Cells& 
   return front;
 }
 
-const OverlapMetrics* BaselineOf(const trace::RankAnalysis* baseline, const trace::Operator& op) {
-  return baseline == nullptr ? nullptr : trace::FindOperator(baseline->operators, op);
-}
-
 std::string StreamsText(const trace::RankAnalysis& rank, const trace::OperatorMetrics& op) {
   std::string text;
   for (const trace::StreamUse& use : op.streams)
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", rank.streams[use.stream].id,
                         trace::RoleOf(use));
   return text;
-}
-
-std::string RankName(const trace::RankAnalysis& rank) {
-  return rank.rank ? fmt::format("rank {}", *rank.rank) : "rank unknown";
 }
 
 std::string HtaText(std::string_view label, const trace::HtaBreakdown& hta) {
@@ -103,9 +95,9 @@ struct DiffRow {
 std::vector<DiffRow> DiffRows(const trace::RankAnalysis& a, const trace::RankAnalysis& b) {
   std::vector<DiffRow> rows = {{"all", &a.all, &b.all}};
   for (const trace::OperatorMetrics& op : a.operators)
-    rows.push_back({Label(op.op), &op.median, trace::FindOperator(b.operators, op.op)});
+    rows.push_back({Label(op.op), &op.median, trace::FindOperator(&b, op.op)});
   for (const trace::OperatorMetrics& op : b.operators)
-    if (trace::FindOperator(a.operators, op.op) == nullptr)
+    if (trace::FindOperator(&a, op.op) == nullptr)
       rows.push_back({Label(op.op), nullptr, &op.median});
   return rows;
 }
@@ -122,7 +114,7 @@ report::Table OperatorTable(const trace::RankAnalysis& rank, const trace::RankAn
   for (const trace::OperatorMetrics& op : rank.operators)
     table.Add(Joined<std::vector<std::string>>(
         {Label(op.op), std::to_string(op.windows.size())},
-        MetricCells(op.median, BaselineOf(baseline, op.op), with_baseline),
+        MetricCells(op.median, trace::FindOperator(baseline, op.op), with_baseline),
         {StreamsText(rank, op)}));
   return table;
 }
@@ -136,7 +128,7 @@ report::Table MergedTable(std::span<const trace::RankAnalysis> ranks,
     table.Add(Joined<std::vector<std::string>>(
         {Label(op.op), std::to_string(op.ranks), RankName(ranks[op.slowest]),
          Us(op.fastest_wall_ns)},
-        MetricCells(op.metrics, BaselineOf(baseline, op.op), with_baseline)));
+        MetricCells(op.metrics, trace::FindOperator(baseline, op.op), with_baseline)));
   return table;
 }
 
@@ -210,15 +202,8 @@ report::Table DiffTable(const trace::RankAnalysis& a, const trace::RankAnalysis&
 }
 
 core::Json DiffJson(const trace::RankAnalysis& a, const trace::RankAnalysis& b) {
-  const auto side = [](const OverlapMetrics* metrics) -> core::Json {
-    if (metrics == nullptr) return nullptr;
-    const std::optional<double> hidden = metrics->hidden();
-    return {{"wall_us", trace::Microseconds(metrics->wall_ns)},
-            {"gemm_us", trace::Microseconds(metrics->gemm_ns)},
-            {"compute_us", trace::Microseconds(metrics->compute_ns)},
-            {"comm_us", trace::Microseconds(metrics->comm_ns)},
-            {"exposed_us", trace::Microseconds(metrics->exposed_ns())},
-            {"hidden_pct", hidden ? core::Json(100 * *hidden) : core::Json(nullptr)}};
+  const auto side = [](const OverlapMetrics* metrics) {
+    return metrics == nullptr ? core::Json(nullptr) : trace::ToJson(*metrics);
   };
   core::Json rows = core::Json::array();
   for (const DiffRow& row : DiffRows(a, b))

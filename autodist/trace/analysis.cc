@@ -33,18 +33,13 @@ core::Json HtaJson(const HtaBreakdown& hta) {
 }
 
 core::Json AllJson(const OverlapMetrics& all) {
-  return {{"comm_us", Microseconds(all.comm_ns)},
-          {"compute_us", Microseconds(all.compute_ns)},
-          {"overlap_us", Microseconds(all.overlap_ns)},
-          {"overlap_pct", ToJson(Percent(all.hidden()))},
-          {"exposed_us", Microseconds(all.exposed_ns())},
-          {"gemm_us", Microseconds(all.gemm_ns)},
-          {"wait_us", Microseconds(all.wait_ns)},
-          {"reduce_us", Microseconds(all.reduce_ns)},
-          {"wall_us", Microseconds(all.wall_ns)},
-          {"busy_us", Microseconds(all.busy_ns)},
-          {"idle_us", Microseconds(all.idle_ns())},
-          {"events", all.events}};
+  core::Json json = ToJson(all);
+  json["overlap_pct"] = json["hidden_pct"];  // as HTA calls it
+  json.erase("hidden_pct");
+  json["busy_us"] = Microseconds(all.busy_ns);
+  json["idle_us"] = Microseconds(all.idle_ns());
+  json["events"] = all.events;
+  return json;
 }
 
 // The fields that single and merged operators share.
@@ -52,31 +47,19 @@ core::Json MetricsJson(const Operator& op, const OverlapMetrics& metrics,
                        const OverlapMetrics* baseline) {
   const AgainstBaseline against =
       baseline == nullptr ? AgainstBaseline() : Compare(metrics, *baseline);
-  return {{"name", op.name},
-          {"pass", op.pass == Pass::kNone ? core::Json(nullptr) : core::Json(NameOf(op.pass))},
-          {"wall_us", Microseconds(metrics.wall_ns)},
-          {"gemm_us", Microseconds(metrics.gemm_ns)},
-          {"compute_us", Microseconds(metrics.compute_ns)},
-          {"comm_us", Microseconds(metrics.comm_ns)},
-          {"overlap_us", Microseconds(metrics.overlap_ns)},
-          {"exposed_us", Microseconds(metrics.exposed_ns())},
-          {"hidden_pct", ToJson(Percent(metrics.hidden()))},
-          {"head_us", Microseconds(metrics.head_ns)},
-          {"tail_us", Microseconds(metrics.tail_ns)},
-          {"reduce_us", Microseconds(metrics.reduce_ns)},
-          {"wait_us", Microseconds(metrics.wait_ns)},
-          {"gemm_slowdown", ToJson(against.gemm_slowdown)},
-          {"efficiency", ToJson(against.efficiency)}};
-}
-
-const OverlapMetrics* BaselineOf(const RankAnalysis* baseline, const Operator& op) {
-  return baseline == nullptr ? nullptr : FindOperator(baseline->operators, op);
+  core::Json json = {
+      {"name", op.name},
+      {"pass", op.pass == Pass::kNone ? core::Json(nullptr) : core::Json(NameOf(op.pass))}};
+  json.update(ToJson(metrics));
+  json["gemm_slowdown"] = ToJson(against.gemm_slowdown);
+  json["efficiency"] = ToJson(against.efficiency);
+  return json;
 }
 
 core::Json RankJson(const RankAnalysis& rank, const RankAnalysis* baseline) {
   core::Json operators = core::Json::array();
   for (const OperatorMetrics& op : rank.operators) {
-    core::Json entry = MetricsJson(op.op, op.median, BaselineOf(baseline, op.op));
+    core::Json entry = MetricsJson(op.op, op.median, FindOperator(baseline, op.op));
     entry["windows"] = op.windows.size();
     entry["streams"] = core::Json::array();
     for (const StreamUse& use : op.streams)
@@ -166,8 +149,9 @@ std::vector<MergedOperator> MergeRanks(std::span<const RankAnalysis> ranks) {
   return merged;
 }
 
-const OverlapMetrics* FindOperator(std::span<const OperatorMetrics> operators, const Operator& op) {
-  for (const OperatorMetrics& candidate : operators)
+const OverlapMetrics* FindOperator(const RankAnalysis* rank, const Operator& op) {
+  if (rank == nullptr) return nullptr;
+  for (const OperatorMetrics& candidate : rank->operators)
     if (candidate.op.name == op.name && candidate.op.pass == op.pass) return &candidate.median;
   return nullptr;
 }
@@ -175,6 +159,26 @@ const OverlapMetrics* FindOperator(std::span<const OperatorMetrics> operators, c
 std::string RoleOf(const StreamUse& use) {
   return std::string(use.direction == CommDirection::kNone ? NameOf(use.event_class)
                                                            : NameOf(use.direction));
+}
+
+std::string RankName(const RankAnalysis& rank) {
+  return rank.rank ? "rank " + std::to_string(*rank.rank) : "rank unknown";
+}
+
+core::Json ToJson(const OverlapMetrics& metrics) {
+  return {{"wall_us", Microseconds(metrics.wall_ns)},
+          {"gemm_us", Microseconds(metrics.gemm_ns)},
+          {"compute_us", Microseconds(metrics.compute_ns)},
+          {"comm_us", Microseconds(metrics.comm_ns)},
+          {"overlap_us", Microseconds(metrics.overlap_ns)},
+          {"exposed_us", Microseconds(metrics.exposed_ns())},
+          {"hidden_pct", ToJson(Percent(metrics.hidden()))},
+          {"head_us", Microseconds(metrics.head_ns)},
+          {"tail_us", Microseconds(metrics.tail_ns)},
+          {"reduce_us", Microseconds(metrics.reduce_ns)},
+          {"wait_us", Microseconds(metrics.wait_ns)},
+          {"overlap_over_shorter", ToJson(metrics.overlap_over_shorter())},
+          {"overlap_over_compute", ToJson(metrics.overlap_over_compute())}};
 }
 
 core::Json ToJson(std::span<const KernelTime> kernels) {
@@ -194,7 +198,7 @@ core::Json ToJson(std::span<const RankAnalysis> ranks, const RankAnalysis* basel
   for (const RankAnalysis& rank : ranks) list.push_back(RankJson(rank, baseline));
   core::Json merged = core::Json::array();
   for (const MergedOperator& op : MergeRanks(ranks)) {
-    core::Json entry = MetricsJson(op.op, op.metrics, BaselineOf(baseline, op.op));
+    core::Json entry = MetricsJson(op.op, op.metrics, FindOperator(baseline, op.op));
     entry["ranks"] = op.ranks;
     entry["slowest_file"] = ranks[op.slowest].file;
     entry["fastest_wall_us"] = Microseconds(op.fastest_wall_ns);

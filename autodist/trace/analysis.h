@@ -55,8 +55,11 @@ struct MergedOperator {
 // In the order of first appearance.
 std::vector<MergedOperator> MergeRanks(std::span<const RankAnalysis> ranks);
 
-// The operator's medians in `operators`, or nullptr.
-const OverlapMetrics* FindOperator(std::span<const OperatorMetrics> operators, const Operator& op);
+// The operator's medians on that rank, or nullptr: also when `rank` is.
+const OverlapMetrics* FindOperator(const RankAnalysis* rank, const Operator& op);
+
+// "rank 3", "rank unknown"
+std::string RankName(const RankAnalysis& rank);
 
 // "gemm", "copy-engine", "all-gather", ...: what a stream does most.
 std::string RoleOf(const StreamUse& use);
@@ -64,6 +67,7 @@ std::string RoleOf(const StreamUse& use);
 // The document of `trace analyze --json` (docs/json.md). `baseline` may be nullptr.
 core::Json ToJson(std::span<const RankAnalysis> ranks, const RankAnalysis* baseline);
 core::Json ToJson(std::span<const KernelTime> kernels);
+core::Json ToJson(const OverlapMetrics& metrics);  // the fields that all documents share
 
 // ns as decimal microseconds; exact up to 2^53 ns.
 double Microseconds(int64_t ns);

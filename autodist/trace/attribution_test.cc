@@ -171,6 +171,19 @@ TEST(AttributeTest, BackwardIsSplitByTheLayoutOfItsGemms) {
 }
 
 // Gradients are summed over ranks from autograd's threads, under no operator and no number.
+// Without userbuffers NCCL gathers the input beside dgrad and scatters its result beside wgrad.
+TEST(AttributeTest, CollectivesBelongToTheGemmTheyRunBeside) {
+  TraceText text;
+  text.Annotation("fc1_backward", 0, 50);
+  text.Launch(1, 1).Kernel("ncclDevKernel_AllGather_RING_LL", 100, 100,
+                           {.stream = 9, .correlation = 1});
+  text.Launch(2, 2).Kernel("gemm_nn_x", 100, 150, {.correlation = 2});
+  text.Launch(3, 3).Kernel("ncclDevKernel_ReduceScatter_Sum_bf16_RING_LL", 250, 100,
+                           {.stream = 9, .correlation = 3});
+  text.Launch(4, 4).Kernel("gemm_nt_x", 250, 150, {.correlation = 4});
+  EXPECT_EQ(Places(text.Read()), "fc1_dgrad@- fc1_dgrad@- fc1_wgrad@- fc1_wgrad@- ");
+}
+
 TEST(AttributeTest, APassWithoutAnOperator) {
   TraceText text;
   text.Annotation("ProfilerStep#0", 0, 1000)

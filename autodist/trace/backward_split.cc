@@ -15,9 +15,8 @@ Pass OwnPass(const KernelName& name) {
     const Pass pass = PassOfGemm(name.text);
     return pass == Pass::kForward ? Pass::kNone : pass;
   }
-  // Bulk collectives run beside the GEMM that is launched after them: the input for wgrad is
-  // gathered under dgrad, the gradient of the input is scattered under wgrad.
-  if (name.text.find("userbuffers_fp16_sum_inplace_gpu") == std::string::npos) return Pass::kNone;
+  // Collectives run beside the GEMM that is launched after them, whatever their library: the input
+  // for wgrad is gathered under dgrad, the gradient of the input is scattered under wgrad.
   if (name.direction == CommDirection::kAllGather) return Pass::kDgrad;
   return name.direction == CommDirection::kReduceScatter ? Pass::kWgrad : Pass::kNone;
 }

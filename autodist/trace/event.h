@@ -22,6 +22,12 @@ enum class EventClass : uint8_t {
 inline constexpr int kEventClasses = 7;
 std::string_view NameOf(EventClass event_class);  // "comm", "comm_wait", ...
 
+// Work that communication can hide behind: GEMMs, attention and other kernels.
+constexpr bool IsCompute(EventClass event_class) {
+  return event_class == EventClass::kGemm || event_class == EventClass::kAttention ||
+         event_class == EventClass::kCompute;
+}
+
 // What a kernel that communicates or signals does, as far as its name tells.
 enum class CommDirection : uint8_t {
   kNone,

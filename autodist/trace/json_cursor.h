@@ -27,7 +27,8 @@ class JsonCursor {
   // `source` must outlive this; `name` starts every message. `window_bytes` are read at a time.
   JsonCursor(ByteSource& source, std::string name, size_t window_bytes = size_t{1} << 20);
 
-  // The first character of the next token, white space skipped; 0 at the end of the text.
+  // The first character of the next token, white space skipped; 0 at the end of the text, or where
+  // it holds one.
   char Peek() {
     while (true) {
       while (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t') ++at_;
@@ -35,6 +36,7 @@ class JsonCursor {
       if (!More()) return '\0';
     }
   }
+  bool AtEnd() { return Peek() == '\0' && at_ == end_; }
   // Takes the next token if it begins with `c`: a bracket, comma or colon.
   bool Take(char c) {
     if (Peek() != c) return false;

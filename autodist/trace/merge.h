@@ -12,8 +12,9 @@ namespace autodist::trace {
 // Writes what the devices did, for ui.perfetto.dev: a process per trace (its rank, or its place in
 // `traces` where ranks are not known), a thread per stream, and one per operator with its windows.
 // Times count from the earliest event; clocks are aligned by base_time_ns. Events of several
-// devices of one trace are told apart by thread. ReadTrace reads the file again, but for launches:
-// userbuffers' signals, known by their launch, count as communication there. Throws core::Error
+// devices of one trace are told apart by thread. It is for looking: what the host did is not in it,
+// so that ReadTrace finds neither launches nor steps there, and takes userbuffers' signals, known
+// by their launch, for communication. Throws core::Error
 // when the file cannot be written.
 void WriteMerged(std::span<const Trace> traces, const std::filesystem::path& path);
 

@@ -10,6 +10,11 @@
 namespace autodist::trace {
 namespace {
 
+std::optional<double> Ratio(int64_t a, int64_t b) {
+  if (b == 0) return {};
+  return static_cast<double>(a) / static_cast<double>(b);
+}
+
 bool StartsBefore(const DeviceEvent& a, const DeviceEvent& b) { return a.start_ns < b.start_ns; }
 
 // The lower one of the two in the middle.
@@ -69,9 +74,14 @@ class StreamTimes {
 
 }  // namespace
 
-std::optional<double> OverlapMetrics::hidden() const {
-  if (comm_ns == 0) return {};
-  return static_cast<double>(overlap_ns) / static_cast<double>(comm_ns);
+std::optional<double> OverlapMetrics::hidden() const { return Ratio(overlap_ns, comm_ns); }
+
+std::optional<double> OverlapMetrics::overlap_over_shorter() const {
+  return Ratio(overlap_ns, std::min(gemm_ns, comm_ns));
+}
+
+std::optional<double> OverlapMetrics::overlap_over_compute() const {
+  return Ratio(overlap_ns, compute_ns);
 }
 
 OverlapMetrics Measure(std::span<const DeviceEvent> events) {
@@ -91,9 +101,7 @@ OverlapMetrics Measure(std::span<const DeviceEvent> events) {
     classes[static_cast<size_t>(event.event_class)].Add(interval);
     all.Add(interval);
     end_ns = std::max(end_ns, event.end_ns);
-    if (event.event_class == EventClass::kGemm || event.event_class == EventClass::kAttention ||
-        event.event_class == EventClass::kCompute)
-      compute.Add(interval);
+    if (IsCompute(event.event_class)) compute.Add(interval);
   }
   const auto of = [&](EventClass event_class) -> const IntervalSet& {
     return classes[static_cast<size_t>(event_class)];
@@ -142,12 +150,8 @@ std::vector<OperatorMetrics> MeasureOperators(const Trace& trace) {
 }
 
 AgainstBaseline Compare(const OverlapMetrics& metrics, const OverlapMetrics& baseline) {
-  const auto ratio = [](int64_t a, int64_t b) -> std::optional<double> {
-    if (b == 0) return {};
-    return static_cast<double>(a) / static_cast<double>(b);
-  };
-  return {.gemm_slowdown = ratio(metrics.gemm_ns, baseline.gemm_ns),
-          .efficiency = ratio(std::max(baseline.gemm_ns, baseline.comm_ns), metrics.wall_ns)};
+  return {.gemm_slowdown = Ratio(metrics.gemm_ns, baseline.gemm_ns),
+          .efficiency = Ratio(std::max(baseline.gemm_ns, baseline.comm_ns), metrics.wall_ns)};
 }
 
 }  // namespace autodist::trace

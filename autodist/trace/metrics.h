@@ -1,7 +1,7 @@
 // How much communication hides behind computation: measured on the intervals of events.
 //
 // |U(x)| is the length of the union of the intervals of class x over all streams, U(compute) that
-// of GEMMs, attention and other kernels. Waits and reductions (kCommWait, kCommReduce) are neither
+// of all for which IsCompute() holds. Waits and reductions (kCommWait, kCommReduce) are neither
 // communication nor computation: they count in wall and busy only.
 #ifndef AUTODIST_TRACE_METRICS_H_
 #define AUTODIST_TRACE_METRICS_H_
@@ -34,6 +34,10 @@ struct OverlapMetrics {
   int64_t idle_ns() const { return wall_ns - busy_ns; }
   // 1 - exposed / comm; nothing where there is no communication.
   std::optional<double> hidden() const;
+  // The ratios that other tuners look at, overlap / min(gemm, comm) and overlap / compute: a slower
+  // product makes them larger, so that nothing here decides by them. Nothing over 0.
+  std::optional<double> overlap_over_shorter() const;
+  std::optional<double> overlap_over_compute() const;
 };
 
 // Over events in any order. Without GEMMs head and tail are 0.

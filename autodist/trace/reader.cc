@@ -101,7 +101,7 @@ class Reader {
 
 RawTrace Reader::Read() {
   ReadTop();
-  if (cursor_.Peek() != '\0') throw cursor_.Invalid("something follows the end of the document");
+  if (!cursor_.AtEnd()) throw cursor_.Invalid("something follows the end of the document");
   if (!has_events_)
     throw core::BadInput("{}: field traceEvents is missing: this is no profiler trace",
                          raw_.trace.file);
@@ -110,7 +110,7 @@ RawTrace Reader::Read() {
 
 void Reader::ReadTop() {
   if (cursor_.Peek() == '[') return ReadEvents();  // the format's short form
-  if (cursor_.Peek() == '\0') throw cursor_.Invalid("the file is empty");
+  if (cursor_.AtEnd()) throw cursor_.Invalid("the file is empty");
   cursor_.Expect('{');
   bool first = true;
   for (std::string_view key; cursor_.NextMember(first, key);) {

@@ -120,6 +120,8 @@ std::string Refusal(std::string_view text) {
 
 TEST(BadInputTest, BrokenJson) {
   EXPECT_EQ(Refusal(""), "bad.json: not valid JSON at byte 1: the file is empty");
+  EXPECT_THAT(Refusal(std::string_view("\0\xff", 2)),
+              HasSubstr("not valid JSON at byte 1: '{' is missing"));
   EXPECT_THAT(Refusal("abc"), HasSubstr("bad.json: not valid JSON at byte 1: '{' is missing"));
   EXPECT_EQ(Refusal(R"({"traceEvents": [)"),
             "bad.json: not valid JSON at byte 18: an element of traceEvents must be an object");
