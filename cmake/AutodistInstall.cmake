@@ -15,6 +15,8 @@ endforeach()
 if(TARGET autodist_program)
   install(TARGETS autodist_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/models/story-2m" DESTINATION "${CMAKE_INSTALL_DATADIR}/autodist/models")
+  install(PROGRAMS "${PROJECT_SOURCE_DIR}/tools/megatron/profile_overlap_case.py"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/autodist/tools/megatron")
 endif()
 install(EXPORT autodistTargets NAMESPACE autodist:: DESTINATION "${package_dir}")
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/autodistConfig.cmake.in"

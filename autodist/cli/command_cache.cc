@@ -89,7 +89,7 @@ int CacheCommand::List() const {
                       {"ranks", entry.ranks},
                       {"bytes", entry.bytes}});
     const core::Json document = {{"directory", directory_.string()}, {"entries", list}};
-    Print(core::DumpJson(document, 2) + "\n");
+    PrintJson(document);
     return 0;
   }
   uint64_t bytes = 0;
@@ -111,7 +111,7 @@ int CacheCommand::Verify() const {
                                  {"good_shards", result.good_shards},
                                  {"good_bytes", result.good_bytes},
                                  {"problems", ProblemsJson(result.problems)}};
-    Print(core::DumpJson(document, 2) + "\n");
+    PrintJson(document);
   } else {
     PrintProblems(result.problems);
     PrintLine("{}: {} good shards, {}; {} problems", directory_.string(), result.good_shards,
@@ -127,7 +127,7 @@ int CacheCommand::Clean() const {
                                  {"removed", result.removed},
                                  {"removed_bytes", result.removed_bytes},
                                  {"kept", ProblemsJson(result.kept)}};
-    Print(core::DumpJson(document, 2) + "\n");
+    PrintJson(document);
   } else {
     for (const std::string& name : result.removed) PrintLine("removed {}", name);
     PrintProblems(result.kept);

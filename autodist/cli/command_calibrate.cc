@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -14,6 +16,7 @@
 #include "autodist/core/json.h"
 #include "autodist/device/topology.h"
 #include "autodist/measure/calibration.h"
+#include "autodist/report/table.h"
 #include "autodist/runtime/job.h"
 #include "autodist/runtime/loaded_model.h"
 
@@ -38,6 +41,16 @@ class CalibrateCommand final : public Command {
   core::DType dtype_ = core::DType::kBF16;
   bool json_ = false;
 };
+
+std::string ToText(const spec::Cluster& cluster) {
+  report::Table table({"rate", "value"});
+  for (const spec::ClusterRate& rate : spec::kClusterRates)
+    table.Add({rate.name, fmt::format("{:.4g}", cluster.*rate.value)});
+  for (const spec::ProductRate& product : cluster.products)
+    table.Add({fmt::format("products of {} rows, weights_per_s", product.rows),
+               fmt::format("{:.4g}", product.weights_per_s)});
+  return table.ToText();
+}
 
 void CalibrateCommand::AddFlags(CLI::App& app) {
   app.add_option("--output", output_, "The result, for --cluster of other commands (required)")
@@ -81,9 +94,12 @@ int CalibrateCommand::Run() {
         measure::Calibrate(*rank.world, *rank.stream, world / local, device::UsableCores(), dtype_);
   });
   if (!job.holds_rank0()) return 0;
-  const std::string document = core::DumpJson(spec::ToJson(clusters.front()), 2) + "\n";
-  core::WriteFileAtomically(output_, document);
-  Print(document);
+  const core::Json document = spec::ToJson(clusters.front());
+  core::WriteFileAtomically(output_, JsonText(document));
+  if (json_)
+    PrintJson(document);
+  else
+    Print(ToText(clusters.front()) + fmt::format("written to {}\n", output_));
   return 0;
 }
 

@@ -241,7 +241,7 @@ int GenerateCommand::Run() {
   trace_.Write(runner);
   if (!speaks) return 0;
   if (run_.json()) {
-    Print(core::DumpJson(ResultJson(runner, timing), 2) + "\n");
+    PrintJson(ResultJson(runner, timing));
   } else {
     if (stream_) Print("\n");
     Print(SummaryText(runner, timing));
@@ -306,7 +306,7 @@ core::Json GenerateCommand::ResultJson(const ModelRunner& runner,
 void GenerateCommand::Save(const ModelRunner& runner, const infer::Timing& timing) const {
   if (run_.output_dir().empty()) return;
   core::WriteFileAtomically(std::filesystem::path(run_.output_dir()) / "generate.json",
-                            core::DumpJson(ResultJson(runner, timing), 2) + "\n");
+                            JsonText(ResultJson(runner, timing)));
 }
 
 }  // namespace

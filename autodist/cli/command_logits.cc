@@ -87,7 +87,7 @@ int LogitsCommand::Run() {
                                  {"prompt_token_ids", ids_},
                                  {"shape", {rows, runner.plan().vocab_size}},
                                  {"plan", spec::ToJson(runner.plan())}};
-    Print(core::DumpJson(document, 2) + "\n");
+    PrintJson(document);
   } else {
     PrintLine("{}: float32 [{}, {}]", path_.string(), rows, runner.plan().vocab_size);
   }

@@ -35,7 +35,6 @@ class TraceCommand final : public Command {
   int Merge();
   int Kernels();
   std::vector<trace::Trace> Read() const;
-  void PrintJson(const core::Json& document) const;
 
   std::string action_;
   std::vector<std::string> files_;
@@ -95,10 +94,6 @@ std::vector<trace::Trace> TraceCommand::Read() const {
   return trace::ReadTraces({files_.begin(), files_.end()}, *classifier_);
 }
 
-void TraceCommand::PrintJson(const core::Json& document) const {
-  Print(core::DumpJson(document, 2) + "\n");
-}
-
 int TraceCommand::Analyze() {
   std::optional<trace::RankAnalysis> baseline;
   if (baseline_) baseline = trace::Analyze(trace::ReadTrace(*baseline_, *classifier_));
@@ -128,6 +123,11 @@ int TraceCommand::Diff() {
 }
 
 int TraceCommand::Merge() {
+  for (const std::string& file : files_) {
+    std::error_code error;
+    if (std::filesystem::equivalent(file, *output_, error))
+      throw core::BadInput("--output {}: is one of the traces to be merged", *output_);
+  }
   const std::vector<trace::Trace> traces = Read();
   trace::WriteMerged(traces, *output_);
   PrintLine("{}: {} {}", *output_, traces.size(), traces.size() == 1 ? "rank" : "ranks");

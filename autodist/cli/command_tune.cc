@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "autodist/arch/known_models.h"
@@ -12,6 +13,7 @@
 #include "autodist/cli/command.h"
 #include "autodist/cli/flag_values.h"
 #include "autodist/cli/output.h"
+#include "autodist/cli/shipped_files.h"
 #include "autodist/core/error.h"
 #include "autodist/core/json.h"
 #include "autodist/core/log.h"
@@ -27,6 +29,7 @@ namespace {
 
 using Mode = tune::ExternalBackend::Mode;
 
+constexpr const char* kLauncher = "torchrun --standalone --nproc-per-node {tp}";
 constexpr double kMostNoise = 0.3;  // beyond, a simulated time could be negative
 
 class TuneCommand final : public Command {
@@ -54,8 +57,9 @@ class TuneCommand final : public Command {
   bool emit_ = false;
   bool run_ = false;
   bool skip_profiling_ = false;
-  std::string launcher_ =
-      "torchrun --standalone --nproc-per-node {tp} tools/megatron/profile_overlap_case.py";
+  bool resume_ = true;
+  bool retry_failed_ = false;
+  std::string launcher_;  // empty: kLauncher with the program that comes with this one
   double case_timeout_s_ = 600;
   double noise_ = 0;
   uint64_t seed_ = 1234;
@@ -136,7 +140,12 @@ void TuneCommand::AddMeasuringFlags(CLI::App& app) {
                  "Shell command that measures one case; {tp} stands for the number of ranks, and "
                  "--case FILE --output DIR are added")
       ->type_name("COMMAND")
-      ->default_str(launcher_)
+      ->default_str(fmt::format("{} profile_overlap_case.py", kLauncher))
+      ->group(group);
+  app.add_flag("--resume,!--no-resume", resume_,
+               "Go on with the cases that are done (default); --no-resume measures all again")
+      ->group(group);
+  AddSwitch(app, "--retry-failed", retry_failed_, "Measure again the cases that failed")
       ->group(group);
   AddNumber(app, "--case-timeout", case_timeout_s_, "Seconds that a case may take")->group(group);
   AddNumber(app, "--noise", noise_, "Of simulated times, as a share")->group(group);
@@ -155,6 +164,12 @@ void TuneCommand::PrepareMode() {
   if (skip_profiling_) mode_ = Mode::kRead;
   if (mode_ && output_dir_.empty())
     throw core::BadInput("--emit, --run and --skip-profiling need --output-dir DIR");
+  const bool measures = emit_ || run_;
+  if (!measures && (!resume_ || retry_failed_))
+    throw core::BadInput("--no-resume and --retry-failed are for --emit and --run");
+  if (!launcher_.empty() && !measures) throw core::BadInput("--launcher is for --emit and --run");
+  if (measures && launcher_.empty())
+    launcher_ = fmt::format("{} '{}'", kLauncher, OverlapLauncher().string());
   if (mode_ && noise_ != 0) throw core::BadInput("--noise is for simulated times only");
   if (!(noise_ >= 0 && noise_ <= kMostNoise))
     throw core::BadInput("--noise is {}, must be in [0, {}]", noise_, kMostNoise);
@@ -177,39 +192,50 @@ void TuneCommand::Prepare() {
     options_.operators.push_back(spec::ParseLinearOp(name, "--operators"));
   model_ = FindModel(model_text_);
   tune::Validate(options_, model_);
-  if (output_dir_.empty()) return;
-  std::error_code error;
-  std::filesystem::create_directories(output_dir_, error);
-  if (error) throw core::BadInput("--output-dir {}: {}", output_dir_, error.message());
+  if (!mode_ && !output_dir_.empty() &&
+      std::filesystem::exists(std::filesystem::path(output_dir_) / "traces"))
+    throw core::BadInput(
+        "--output-dir {}: holds measurements; --skip-profiling reports on them, and simulated "
+        "times "
+        "need another directory",
+        output_dir_);
+  if (!output_dir_.empty() && !skip_profiling_) MakeOutputDir(output_dir_);
 }
 
 int TuneCommand::Run() {
   if (words_[0] == "diff") {
     const tune::ReportDifference difference = tune::DiffReports(words_[1], words_[2]);
-    Print(json_ ? core::DumpJson(tune::ToJson(difference), 2) + "\n" : tune::ToText(difference));
+    Print(json_ ? JsonText(tune::ToJson(difference)) : tune::ToText(difference));
     return 0;
   }
   if (!mode_) {
     tune::SimulatedBackend backend(model_, options_.max_token_len, options_.machine, noise_, seed_);
     return Finish(tune::TuneOverlap(model_, options_, backend), "");
   }
-  tune::ExternalBackend backend(
-      tune::CaseStore(std::filesystem::absolute(output_dir_), model_, options_),
-      {.mode = *mode_,
-       .launcher = launcher_,
-       .case_timeout_s = case_timeout_s_,
-       .on_case = [](const std::string& id, size_t left, size_t of) {
-         core::Log("{} ({} of {} left in this round)", id, left, of);
-       }});
+  tune::CaseStore store(
+      std::filesystem::absolute(output_dir_), model_, options_,
+      skip_profiling_ ? tune::CaseStore::Access::kRead : tune::CaseStore::Access::kWrite);
+  if (!resume_) store.Forget();
+  if (retry_failed_) store.ForgetFailed();
+  tune::ExternalBackend backend(std::move(store),
+                                {.mode = *mode_,
+                                 .launcher = launcher_,
+                                 .case_timeout_s = case_timeout_s_,
+                                 .on_case = [](const std::string& id, size_t left, size_t of) {
+                                   core::Log("{} ({} of {} left in this round)", id, left, of);
+                                 }});
   const tune::OverlapReport report = tune::TuneOverlap(model_, options_, backend);
   return Finish(report, backend.script());
 }
 
+// 1 when cases failed that the answer rests on.
 int TuneCommand::Finish(const tune::OverlapReport& report, const std::string& script) const {
   if (!output_dir_.empty()) tune::WriteReportFiles(report, output_dir_);
-  Print(json_ ? core::DumpJson(tune::ToJson(report), 2) + "\n" : tune::ToText(report));
+  Print(json_ ? JsonText(tune::ToJson(report)) : tune::ToText(report));
   if (!script.empty() && !json_) PrintLine("next: run {}, then this command again", script);
-  return 0;
+  if (report.outcome.undecided.empty()) return 0;
+  core::Log("nothing is decided: {}", report.outcome.undecided);
+  return static_cast<int>(core::ErrorKind::kRuntime);
 }
 
 }  // namespace

@@ -67,8 +67,9 @@ TEST(CommandsTest, TheFlagsOfEveryCommand) {
       {"tune",
        "allow-pipeline case-timeout config emit help json launcher machine max-num-sm "
        "max-token-len "
-       "max-tp-size min-num-sm model noise operators output-dir overlap-threshold repeats run "
-       "scaling-tolerance seed skip-profiling te-version"},
+       "max-tp-size min-num-sm model no-resume noise operators output-dir overlap-threshold "
+       "repeats "
+       "resume retry-failed run scaling-tolerance seed skip-profiling te-version"},
       {"inspect", "config help json model"},
       {"cache", "cache-dir config help json match"},
       {"trace", "baseline config csv help html json output rules"},
@@ -176,6 +177,10 @@ TEST(RefusalTest, FlagsThatExcludeEachOther) {
               HasSubstr("exclude each other"));
   EXPECT_THAT(Refusal("tune", {"overlap", "--model", "opt-1.3b", "--run"}),
               HasSubstr("need --output-dir"));
+  EXPECT_THAT(Refusal("tune", {"overlap", "--model", "opt-1.3b", "--no-resume"}),
+              HasSubstr("are for --emit and --run"));
+  EXPECT_THAT(Refusal("tune", {"overlap", "--model", "opt-1.3b", "--max-token-len", "8191"}),
+              HasSubstr("--max-token-len is 8191, must be even"));
   EXPECT_THAT(Refusal("tune", {"overlap", "--model", "opt-1.3b", "--noise", "0.4"}),
               HasSubstr("--noise is 0.4, must be in [0, 0.3]"));
   EXPECT_THAT(Refusal("tune", {"overlap", "--model", "opt-1.3b", "--operators", "qkv,fc3"}),

@@ -1,7 +1,10 @@
 #include "autodist/cli/flag_values.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <system_error>
 
 #include "autodist/core/error.h"
@@ -80,6 +83,15 @@ CLI::Option* AddIntegerList(CLI::App& app, const std::string& names, std::vector
 CLI::Option* AddSwitch(CLI::App& app, const std::string& names, bool& value,
                        const std::string& help) {
   return app.add_flag(names, value, help)->disable_flag_override();
+}
+
+void MakeOutputDir(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error)
+    throw core::BadInput("--output-dir {}: cannot be created: {}", directory, error.message());
+  if (::access(directory.c_str(), W_OK) != 0)
+    throw core::BadInput("--output-dir {}: is not writable", directory);
 }
 
 }  // namespace autodist::cli

@@ -70,6 +70,10 @@ CLI::Option* AddIntegerList(CLI::App& app, const std::string& names, std::vector
 CLI::Option* AddSwitch(CLI::App& app, const std::string& names, bool& value,
                        const std::string& help);
 
+// The directory of --output-dir, created where it is absent. Throws core::Error (bad input) when
+// that fails, or nothing can be written there.
+void MakeOutputDir(const std::string& directory);
+
 }  // namespace autodist::cli
 
 #endif  // AUTODIST_CLI_FLAG_VALUES_H_

@@ -20,4 +20,8 @@ void Print(std::string_view text) {
   }
 }
 
+std::string JsonText(const core::Json& document) { return core::DumpJson(document, 2) + "\n"; }
+
+void PrintJson(const core::Json& document) { Print(JsonText(document)); }
+
 }  // namespace autodist::cli

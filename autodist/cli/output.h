@@ -4,8 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <string_view>
 #include <utility>
+
+#include "autodist/core/json.h"
 
 namespace autodist::cli {
 
@@ -17,6 +20,10 @@ template <typename... Args>
 void PrintLine(fmt::format_string<Args...> format, Args&&... args) {
   Print(fmt::format(format, std::forward<Args>(args)...) + "\n");
 }
+
+// What --json and the files beside it hold: indented by two, a newline behind.
+std::string JsonText(const core::Json& document);
+void PrintJson(const core::Json& document);
 
 }  // namespace autodist::cli
 

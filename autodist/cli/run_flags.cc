@@ -7,8 +7,8 @@
 #include <cmath>
 #include <system_error>
 
-#include "autodist/cli/bundled_model.h"
 #include "autodist/cli/flag_values.h"
+#include "autodist/cli/shipped_files.h"
 #include "autodist/core/error.h"
 #include "autodist/core/json.h"
 #include "autodist/runtime/loaded_model.h"
@@ -199,12 +199,7 @@ ModelRunnerOptions RunFlags::Options() const {
 }
 
 void RunFlags::PrepareOutputDir() const {
-  if (output_dir_.empty()) return;
-  std::error_code error;
-  std::filesystem::create_directories(output_dir_, error);
-  if (error) throw BadInput("--output-dir {}: cannot be created: {}", output_dir_, error.message());
-  if (::access(output_dir_.c_str(), W_OK) != 0)
-    throw BadInput("--output-dir {}: is not writable", output_dir_);
+  if (!output_dir_.empty()) MakeOutputDir(output_dir_);
 }
 
 std::filesystem::path RunFlags::OutputFile(const std::string& name, std::string_view flag) const {

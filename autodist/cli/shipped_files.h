@@ -1,16 +1,17 @@
-// Where the model that comes with the program lies.
-#ifndef AUTODIST_CLI_BUNDLED_MODEL_H_
-#define AUTODIST_CLI_BUNDLED_MODEL_H_
+// Where what comes with the program lies: below <prefix>/share/autodist when installed, in the
+// source tree when run from a build directory inside it.
+#ifndef AUTODIST_CLI_SHIPPED_FILES_H_
+#define AUTODIST_CLI_SHIPPED_FILES_H_
 
 #include <filesystem>
 
 namespace autodist::cli {
 
-// Beside the program: <prefix>/share/autodist/models/story-2m when installed, the source tree's
-// models/story-2m when run from a build directory. Throws core::Error (bad input) naming both
-// places when neither is there.
+// The bundled model, and the launcher of `tune overlap`. Throw core::Error (bad input) naming both
+// places when it is in neither.
 std::filesystem::path BundledModelDirectory();
+std::filesystem::path OverlapLauncher();
 
 }  // namespace autodist::cli
 
-#endif  // AUTODIST_CLI_BUNDLED_MODEL_H_
+#endif  // AUTODIST_CLI_SHIPPED_FILES_H_

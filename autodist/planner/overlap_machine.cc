@@ -11,6 +11,7 @@ constexpr double kLatency = 3e-6;
 constexpr double kChunkOverhead = 5e-6;
 constexpr double kContention = 1.05;
 constexpr double kBlocksPerLink = 16;
+constexpr double kNvlinkEfficiency = 0.82;
 
 // From the vendor's peak rates, in the units of data sheets.
 struct DataSheet {
@@ -26,10 +27,10 @@ struct DataSheet {
 };
 
 constexpr DataSheet kDataSheets[] = {
-    {"A100-80", 312, 300, 0.82, kBlocksPerLink, 108, 2039, 80, 80},
-    {"B200", 2250, 900, 0.82, kBlocksPerLink, 148, 8000, 180, 100},
-    {"H100-SXM", 989, 450, 0.82, kBlocksPerLink, 132, 3350, 80, 90},
-    {"H200", 989, 450, 0.82, kBlocksPerLink, 132, 4800, 141, 90},
+    {"A100-80", 312, 300, kNvlinkEfficiency, kBlocksPerLink, 108, 2039, 80, 80},
+    {"B200", 2250, 900, kNvlinkEfficiency, kBlocksPerLink, 148, 8000, 180, 100},
+    {"H100-SXM", 989, 450, kNvlinkEfficiency, kBlocksPerLink, 132, 3350, 80, 90},
+    {"H200", 989, 450, kNvlinkEfficiency, kBlocksPerLink, 132, 4800, 141, 90},
     {"L20-PCIe", 119.5, 31.5, 0.7, 2, 92, 864, 48, 89},
     {"RTX-4090", 165.2, 31.5, 0.7, 2, 128, 1008, 24, 89},
 };
@@ -46,6 +47,7 @@ OverlapMachine FromDataSheet(const DataSheet& sheet) {
           .memory_bytes = sheet.memory_gb * 1'000'000'000,
           .chunk_overhead_s = kChunkOverhead,
           .contention = kContention,
+          .nvlink = sheet.link_efficiency == kNvlinkEfficiency,
           .compute_capability = sheet.compute_capability};
 }
 
@@ -78,6 +80,7 @@ OverlapMachine ReadMachine(const std::filesystem::path& path) {
       static_cast<uint64_t>(fields.Int("memory_bytes", 0, int64_t{1} << 50).value_or(0));
   machine.chunk_overhead_s = NumberIn(fields, "chunk_overhead_s", kChunkOverhead, 0, 10);
   machine.contention = NumberIn(fields, "contention", kContention, 1, 10);
+  machine.nvlink = fields.Bool("nvlink").value_or(true);
   machine.compute_capability =
       static_cast<int>(fields.Int("compute_capability", 10, 1000).value_or(90));
   for (const auto& [name, value] : json.items())
@@ -116,6 +119,7 @@ core::Json ToJson(const OverlapMachine& machine) {
           {"memory_bytes", machine.memory_bytes},
           {"chunk_overhead_s", machine.chunk_overhead_s},
           {"contention", machine.contention},
+          {"nvlink", machine.nvlink},
           {"compute_capability", machine.compute_capability}};
 }
 

@@ -23,6 +23,7 @@ struct OverlapMachine {
   uint64_t memory_bytes = 0;        // per device; 0: not known, memory forces nothing
   double chunk_overhead_s = 0.0;    // of one more matrix product in a row
   double contention = 1.0;          // factor on a product while communication runs beside it
+  bool nvlink = true;               // between all devices: without it no userbuffers
   int compute_capability = 80;      // 80, 89, 90, 100: clusters of blocks need 90
 };
 
@@ -33,8 +34,9 @@ std::vector<OverlapMachine> BuiltinMachines();
 
 // `text` is a built-in name, or a JSON file with the fields of ToJson (name, flops_per_s,
 // link_bytes_per_s and sm_count are needed; latency_s 3e-6, sm_bytes_per_s a 16th of the link,
-// memory_bytes_per_s 2e12, chunk_overhead_s 5e-6, contention 1.05 and compute_capability 90
-// otherwise). Throws core::Error (bad input) naming file, field and limit, or the built-in names.
+// memory_bytes_per_s 2e12, chunk_overhead_s 5e-6, contention 1.05, nvlink true and
+// compute_capability 90 // otherwise). Throws core::Error (bad input) naming file, field and limit,
+// or the built-in names.
 OverlapMachine FindMachine(std::string_view text);
 
 core::Json ToJson(const OverlapMachine& machine);

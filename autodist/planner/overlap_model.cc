@@ -86,10 +86,6 @@ double PipelineSeconds(const SiteTimes& times, int splits, const OverlapMachine&
          splits * machine.chunk_overhead_s;
 }
 
-double BestSplits(const SiteTimes& times, const OverlapMachine& machine) {
-  return std::sqrt(std::min(times.gemm_s, times.comm_s) / machine.chunk_overhead_s);
-}
-
 BulkTimes BulkSeconds(const OverlapProblem& problem, const SiteTimes& times, int num_sm,
                       const OverlapMachine& machine) {
   const double tiles = TileCount(problem);
@@ -99,13 +95,6 @@ BulkTimes BulkSeconds(const OverlapProblem& problem, const SiteTimes& times, int
   const double by_blocks = CollectiveBytes(problem) / (num_sm * machine.sm_bytes_per_s) + latency_s;
   return {.gemm_s = machine.contention * times.gemm_s * waves,
           .comm_s = std::max(times.comm_s, by_blocks)};
-}
-
-double BalancedSms(const OverlapProblem& problem, const SiteTimes& times,
-                   const OverlapMachine& machine) {
-  const double bytes = CollectiveBytes(problem);
-  return machine.sm_count * bytes /
-         (times.gemm_s * machine.sm_count * machine.sm_bytes_per_s + bytes);
 }
 
 SettingTimes PredictSetting(const OverlapProblem& problem, spec::OverlapSite site,

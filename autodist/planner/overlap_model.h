@@ -66,8 +66,6 @@ double RingSeconds(const SiteTimes& times, int tp, const OverlapMachine& machine
 double RingPairsSeconds(const SiteTimes& times, int tp, const OverlapMachine& machine);
 double ScatterSumSeconds(const OverlapProblem& problem, const OverlapMachine& machine);  // R
 double PipelineSeconds(const SiteTimes& times, int splits, const OverlapMachine& machine);
-// sqrt(min(G, C) / e): the number of splits that minimises PipelineSeconds.
-double BestSplits(const SiteTimes& times, const OverlapMachine& machine);
 
 // The parts of bulk: the product on M - m multiprocessors, and the collective by m blocks.
 struct BulkTimes {
@@ -77,15 +75,14 @@ struct BulkTimes {
 };
 BulkTimes BulkSeconds(const OverlapProblem& problem, const SiteTimes& times, int num_sm,
                       const OverlapMachine& machine);
-// M V / (G M bw + V): where both are equal if the staircase were a slope and the link no limit.
-double BalancedSms(const OverlapProblem& problem, const SiteTimes& times,
-                   const OverlapMachine& machine);
 
 // What a setting takes at a site: wall, and product and communication as a trace would show them.
 //
-// A ring or pipeline at qkv_dgrad or fc1_dgrad scatters this product's own result; the gather of
-// the saved input, which bulk hides here, then stands alone before it (+ C), and the wgrad that
-// follows has no collective left.
+// A ring or pipeline at qkv_dgrad or fc1_dgrad scatters this product's own result, and the wgrad
+// that follows has no collective left; the gather of the saved input, which bulk hides here, counts
+// as if it stood alone before it (+ C). TransformerEngine starts that gather beside the product,
+// but on multiprocessors that the product loses and on the link that the ring needs: what remains
+// of C is for a measurement to say.
 struct SettingTimes {
   double wall_s = 0.0;
   double gemm_s = 0.0;

@@ -137,7 +137,6 @@ TEST(OverlapModelTest, TimeOfEachMethod) {
   EXPECT_DOUBLE_EQ(RingSeconds({8, 3}, 4, machine), 8 + 4 * 0.25);
   EXPECT_DOUBLE_EQ(RingPairsSeconds({8, 3}, 4, machine), 9 + 2 * 0.25);
   EXPECT_DOUBLE_EQ(PipelineSeconds({8, 4}, 4, machine), 8 + 1 + 1);
-  EXPECT_DOUBLE_EQ(BestSplits({8, 4}, machine), 4);
   machine.contention = 1.5;  // the first chunk runs alone
   EXPECT_DOUBLE_EQ(RingSeconds({8, 3}, 4, machine), 2 + 3 * 3 + 4 * 0.25);
   // (p + 1) (S / p) H b / memory rate
@@ -159,7 +158,6 @@ TEST(OverlapModelTest, BulkTakesMultiprocessorsFromTheProductInSteps) {
   EXPECT_DOUBLE_EQ(BulkSeconds(problem, times, 2, machine).comm_s, 2.5);
   EXPECT_DOUBLE_EQ(BulkSeconds(problem, times, 3, machine).comm_s, 2);  // the link is full
   EXPECT_DOUBLE_EQ(BulkSeconds(problem, times, 2, machine).wall_s(), 3);
-  EXPECT_DOUBLE_EQ(BalancedSms(problem, times, machine), 6.0 * 20 / (2 * 6 * 4 + 20));
 }
 
 TEST(OverlapModelTest, ScatteringTheGradientLeavesTheGatherOfTheInputAlone) {

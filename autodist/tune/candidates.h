@@ -2,6 +2,7 @@
 #ifndef AUTODIST_TUNE_CANDIDATES_H_
 #define AUTODIST_TUNE_CANDIDATES_H_
 
+#include <optional>
 #include <vector>
 
 #include "autodist/planner/overlap_model.h"
@@ -10,14 +11,16 @@
 
 namespace autodist::tune {
 
-// A site at a tp size. `believed` are the times of its parts by the formulas; `measured` the same
-// after they were measured, and equal to `believed` before.
+// A site at a tp size. `believed` are the times of its parts, each alone, by the formulas;
+// `measured` the same after they were measured, and equal to `believed` before.
 struct SiteContext {
   spec::OverlapSite site;
   int tp = 1;
   planner::OverlapProblem problem = {};
   planner::SiteTimes believed = {};
   planner::SiteTimes measured = {};
+  // Of the operator's fprop, once measured: all passes share FLOPs and bytes.
+  std::optional<planner::SiteTimes> fprop = {};
 };
 
 SiteContext ContextOf(const spec::OverlapModel& model, const OverlapOptions& options,

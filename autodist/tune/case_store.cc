@@ -29,20 +29,60 @@ core::Json IdentityOf(const core::Json& config) {
   core::Json identity;
   for (const char* const name : {"model_name", "operators", "max_token_len", "te_version"})
     identity[name] = config.contains(name) ? config[name] : core::Json();
+  const core::Json machine = config.contains("machine") ? config["machine"] : core::Json();
+  for (const char* const name : {"name", "sm_count", "compute_capability"})
+    identity[fmt::format("machine {}", name)] =
+        machine.is_object() && machine.contains(name) ? machine[name] : core::Json();
   return identity;
 }
 
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+void Fail(CaseResult& result, std::string why) {
+  if (!result.failed()) result.error = std::move(why);
+  result.samples.clear();
+}
+
+// What the launcher says of the case.
+void ReadResult(const OverlapCase& overlap_case, const std::string& source, CaseResult& result) {
+  const core::Json json = core::ParseJsonFile(source, kMaxIndexBytes);
+  const core::JsonFields fields(json, source);
+  result.profiler_ratio = fields.Number("profiler_ratio").value_or(0);
+  if (!result.failed() && std::ssize(result.samples) < overlap_case.repeats)
+    Fail(result, fmt::format("{}: {} repeats, must be at least {}", source, result.samples.size(),
+                             overlap_case.repeats));
+  const core::Json* const applied = fields.Find("applied");
+  if (applied == nullptr) return;
+  const spec::OverlapSetting setting = spec::ParseOverlapSetting(*applied, source);
+  result.applied = spec::Describe(setting);
+  if (setting != overlap_case.setting)
+    Fail(result, fmt::format("{}: {} was in effect where {} was asked for", source,
+                             core::DumpJson(spec::ToJson(setting)),
+                             core::DumpJson(spec::ToJson(overlap_case.setting))));
+}
+
 }  // namespace
 
 CaseStore::CaseStore(std::filesystem::path directory, spec::OverlapModel model,
-                     OverlapOptions options)
-    : directory_(std::move(directory)), model_(std::move(model)), options_(std::move(options)) {
+                     OverlapOptions options, Access access)
+    : directory_(std::move(directory)),
+      access_(access),
+      model_(std::move(model)),
+      options_(std::move(options)) {
   if (!std::filesystem::is_directory(directory_))
     throw core::BadInput("--output-dir {}: is no directory", directory_.string());
-  std::filesystem::create_directories(directory_ / "test_cases");
-  std::filesystem::create_directories(directory_ / "traces");
+  if (access_ == Access::kRead) {
+    if (!std::filesystem::is_directory(directory_ / "traces"))
+      throw core::BadInput("--output-dir {}: holds no traces", directory_.string());
+  } else {
+    std::filesystem::create_directories(directory_ / "test_cases");
+    std::filesystem::create_directories(directory_ / "traces");
+    std::string holder;
+    lock_ = core::FileLock::TryAcquire(directory_ / "test_cases" / "lock", holder);
+    if (!lock_)
+      throw core::BadInput("--output-dir {}: is in use by {}", directory_.string(),
+                           holder.empty() ? "another program" : holder);
+  }
   if (std::filesystem::exists(directory_ / "test_cases" / "test_cases.json")) ReadIndex();
 }
 
@@ -50,6 +90,8 @@ void CaseStore::ReadIndex() {
   const std::filesystem::path path = directory_ / "test_cases" / "test_cases.json";
   const std::string source = path.string();
   const core::Json json = core::ParseJsonFile(path, kMaxIndexBytes);
+  // Another tuner's list says nothing that its traces do not.
+  if (access_ == Access::kRead && json.is_array()) return;
   const core::JsonFields fields(json, source);
   const core::Json* const config = fields.Find("tuner_config");
   const core::Json* const cases = fields.Find("cases");
@@ -107,29 +149,54 @@ void CaseStore::Add(const std::vector<OverlapCase>& cases) {
   WriteIndex();
 }
 
+void CaseStore::Forget() {
+  std::filesystem::remove_all(directory_ / "traces");
+  std::filesystem::create_directories(directory_ / "traces");
+}
+
+void CaseStore::ForgetFailed() {
+  std::vector<std::filesystem::path> failed;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_ / "traces"))
+    if (std::filesystem::exists(entry.path() / "error.txt")) failed.push_back(entry.path());
+  for (const std::filesystem::path& traces : failed) std::filesystem::remove_all(traces);
+}
+
 std::string CaseStore::Command(const OverlapCase& overlap_case, const std::string& launcher,
-                               const std::filesystem::path& output) const {
+                               const std::string& file_word, const std::string& output_word) const {
   std::string command = launcher;
   for (size_t at = command.find("{tp}"); at != std::string::npos; at = command.find("{tp}", at))
     command.replace(at, 4, std::to_string(overlap_case.tp));
-  return fmt::format("{} --case {} --output {}", command, Quoted(CaseFile(overlap_case).string()),
-                     Quoted(output.string()));
+  return fmt::format("{} --case {} --output {}", command, file_word, output_word);
+}
+
+std::string CaseStore::Command(const OverlapCase& overlap_case, const std::string& launcher,
+                               const std::filesystem::path& output) const {
+  return Command(overlap_case, launcher, Quoted(CaseFile(overlap_case).string()),
+                 Quoted(output.string()));
 }
 
 std::filesystem::path CaseStore::WriteScript(const std::vector<OverlapCase>& cases,
-                                             const std::string& launcher) const {
+                                             const std::string& launcher, double timeout_s) const {
   std::string text = fmt::format(
-      "#!/bin/sh\n# Round {} of autodist tune overlap: the cases that are not done yet.\n",
-      rounds_);
+      "#!/bin/sh\n# Round {} of autodist tune overlap: the cases that are not done yet.\n"
+      "directory=$(cd \"$(dirname \"$0\")/..\" && pwd) || exit 1\n\n"
+      "# run ID COMMAND...: unless it is done; then its traces, or why there are none.\n"
+      "run() {{\n  traces=\"$directory/traces/$1\"\n  shift\n"
+      "  [ -e \"$traces/result.json\" ] || [ -e \"$traces/error.txt\" ] && return\n"
+      "  rm -rf \"$traces\" \"$traces.running\" && mkdir -p \"$traces.running\"\n"
+      "  timeout {:g} sh -c \"$1\" >\"$traces.running/log.txt\" 2>&1\n  status=$?\n"
+      "  if [ $status -ne 0 ]; then\n"
+      "    echo \"the launcher ended with status $status\" >\"$traces.running/error.txt\"\n"
+      "  elif [ ! -e \"$traces.running/result.json\" ]; then\n"
+      "    echo \"the launcher wrote no result.json\" >\"$traces.running/error.txt\"\n"
+      "  fi\n  mv \"$traces.running\" \"$traces\"\n}}\nexport directory\n",
+      rounds_, timeout_s);
   for (const OverlapCase& overlap_case : cases) {
-    const std::filesystem::path traces = TraceDirectory(overlap_case);
-    const std::string run = traces.string() + ".running";
-    text += fmt::format(
-        "\n# {0}\nif [ ! -e {1}/result.json ] && [ ! -e {1}/error.txt ]; then\n"
-        "  rm -rf {1} {2} && mkdir -p {2}\n  {3} > {2}/log.txt 2>&1 ||\n"
-        "    echo \"the launcher ended with status $?\" > {2}/error.txt\n  mv {2} {1}\nfi\n",
-        overlap_case.Id(), Quoted(traces.string()), Quoted(run),
-        Command(overlap_case, launcher, run));
+    const std::string id = overlap_case.Id();
+    const std::string command =
+        Command(overlap_case, launcher, fmt::format("\"$directory/test_cases/{}.yaml\"", id),
+                fmt::format("\"$directory/traces/{}.running\"", id));
+    text += fmt::format("\nrun {} {}\n", id, Quoted(command));
   }
   const std::filesystem::path path =
       directory_ / "test_cases" / fmt::format("round_{}.sh", rounds_);
@@ -165,33 +232,42 @@ void CaseStore::EndRun(const OverlapCase& overlap_case, const std::filesystem::p
   std::filesystem::rename(run, TraceDirectory(overlap_case));
 }
 
-std::optional<CaseResult> CaseStore::Read(const OverlapCase& overlap_case,
-                                          bool needs_result) const {
-  const std::filesystem::path traces = TraceDirectory(overlap_case);
-  if (std::filesystem::exists(traces / "error.txt")) {
-    CaseResult failed;
-    failed.error = fmt::format("{}; its log is {}",
-                               FirstLine(core::ReadFile(traces / "error.txt", kMaxIndexBytes)),
-                               (traces / "log.txt").string());
-    return failed;
+// A run of an operator goes through all its passes, so that without overlap one run may serve them
+// all.
+std::optional<CaseResult> CaseStore::Read(const OverlapCase& overlap_case) const {
+  if (auto own = ReadFrom(overlap_case, TraceDirectory(overlap_case))) return own;
+  if (overlap_case.setting.method != spec::OverlapMethod::kSequential) return std::nullopt;
+  for (const spec::LinearPass pass : spec::kLinearPasses) {
+    if (pass == overlap_case.site.pass) continue;
+    OverlapCase beside = overlap_case;
+    beside.site.pass = pass;
+    auto shared = ReadFrom(overlap_case, TraceDirectory(beside));
+    if (shared && !shared->failed()) return shared;
   }
-  const bool has_result = std::filesystem::exists(traces / "result.json");
-  if (!std::filesystem::is_directory(traces) || (needs_result && !has_result)) return std::nullopt;
-  CaseResult result = ReadCaseTraces(overlap_case, traces);
-  if (!has_result) return result;
-  const std::string source = (traces / "result.json").string();
-  const core::Json json = core::ParseJsonFile(source, kMaxIndexBytes);
-  const core::JsonFields fields(json, source);
-  result.profiler_ratio = fields.Number("profiler_ratio").value_or(0);
-  const core::Json* const applied = fields.Find("applied");
-  if (applied == nullptr) return result;
-  const spec::OverlapSetting setting = spec::ParseOverlapSetting(*applied, source);
-  result.applied = spec::Describe(setting);
-  const std::string asked = spec::Describe(overlap_case.setting);
-  if (result.applied != asked && !result.failed()) {
-    result.error =
-        fmt::format("{}: {} was in effect where {} was asked for", source, result.applied, asked);
-    result.samples.clear();
+  return std::nullopt;
+}
+
+std::optional<CaseResult> CaseStore::ReadFrom(const OverlapCase& overlap_case,
+                                              const std::filesystem::path& traces) const {
+  CaseResult result;
+  try {
+    if (std::filesystem::exists(traces / "error.txt")) {
+      Fail(result, fmt::format("{}; its log is {}",
+                               FirstLine(core::ReadFile(traces / "error.txt", kMaxIndexBytes)),
+                               (traces / "log.txt").string()));
+      return result;
+    }
+    const bool has_result = std::filesystem::exists(traces / "result.json");
+    if (!std::filesystem::is_directory(traces) || (access_ == Access::kWrite && !has_result))
+      return std::nullopt;
+    result = ReadCaseTraces(overlap_case, traces);
+    if (has_result) {
+      ReadResult(overlap_case, (traces / "result.json").string(), result);
+    } else if (result.samples.size() == 1) {
+      Fail(result, fmt::format("{}: one repeat, must be at least 2", traces.string()));
+    }
+  } catch (const std::exception& error) {
+    Fail(result, error.what());
   }
   return result;
 }

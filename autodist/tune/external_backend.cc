@@ -1,65 +1,39 @@
 #include "autodist/tune/external_backend.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <chrono>
-#include <cstring>
-#include <thread>
+#include <algorithm>
+#include <fstream>
 #include <utility>
 
 #include "autodist/core/error.h"
+#include "autodist/tune/launcher_process.h"
 
 namespace autodist::tune {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr int kHopeless = 3;  // failed cases in a row, none done before: the launcher is at fault
 
-// Runs a shell command in a process group of its own, output to `log`. Returns why it did not end
-// well, or "".
-std::string RunShell(const std::string& command, const std::filesystem::path& log,
-                     double timeout_s) {
-  const std::string log_name = log.string();
-  // A tuner that is killed takes the launcher with it: the shell is told, and tells its group.
-  const std::string guarded =
-      fmt::format("trap 'trap - TERM; kill -TERM 0' TERM\n{{ {}\n}} &\nwait $!", command);
-  const pid_t parent = ::getpid();
-  const pid_t child = ::fork();
-  if (child < 0) throw core::RuntimeFailure("cannot start a process: {}", std::strerror(errno));
-  if (child == 0) {
-    ::setpgid(0, 0);
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (::getppid() != parent) ::_exit(126);
-    const int file = ::open(log_name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (file < 0 || null < 0) ::_exit(126);
-    ::dup2(null, STDIN_FILENO);
-    ::dup2(file, STDOUT_FILENO);
-    ::dup2(file, STDERR_FILENO);
-    ::execl("/bin/sh", "sh", "-c", guarded.c_str(), nullptr);
-    ::_exit(127);
+bool SameOperator(const OverlapCase& a, const OverlapCase& b) {
+  return a.tp == b.tp && a.site.op == b.site.op && a.setting == b.setting && a.attempt == b.attempt;
+}
+
+// Without overlap one run serves all passes of an operator: those behind the first of each.
+std::vector<OverlapCase> WithoutShared(const std::vector<OverlapCase>& cases) {
+  std::vector<OverlapCase> needed;
+  for (const OverlapCase& overlap_case : cases) {
+    const bool served = overlap_case.setting.method == spec::OverlapMethod::kSequential &&
+                        std::any_of(needed.begin(), needed.end(), [&](const OverlapCase& other) {
+                          return SameOperator(other, overlap_case);
+                        });
+    if (!served) needed.push_back(overlap_case);
   }
-  ::setpgid(child, child);
-  const auto deadline = Clock::now() + std::chrono::duration<double>(timeout_s);
-  int status = 0;
-  while (::waitpid(child, &status, WNOHANG) == 0) {
-    if (Clock::now() > deadline) {
-      ::kill(-child, SIGKILL);
-      ::waitpid(child, &status, 0);
-      return fmt::format("the launcher did not end within {:g} s", timeout_s);
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  if (WIFSIGNALED(status))
-    return fmt::format("the launcher was ended by signal {}", WTERMSIG(status));
-  if (WEXITSTATUS(status) != 0)
-    return fmt::format("the launcher ended with status {}", WEXITSTATUS(status));
-  return "";
+  return needed;
+}
+
+std::string FirstLine(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
 }
 
 }  // namespace
@@ -72,35 +46,56 @@ std::string ExternalBackend::Description() const {
 }
 
 CaseResults ExternalBackend::Measure(const std::vector<OverlapCase>& cases) {
-  const bool needs_result = options_.mode != Mode::kRead;
-  if (needs_result) store_.Add(cases);
+  if (options_.mode != Mode::kRead) store_.Add(cases);
   CaseResults results;
   std::vector<OverlapCase> missing;
   for (const OverlapCase& overlap_case : cases) {
-    if (auto result = store_.Read(overlap_case, needs_result))
+    if (auto result = store_.Read(overlap_case))
       results[overlap_case.Id()] = std::move(*result);
     else
       missing.push_back(overlap_case);
   }
   if (options_.mode == Mode::kEmit && !missing.empty())
-    script_ = store_.WriteScript(missing, options_.launcher).string();
-  if (options_.mode != Mode::kRun) return results;
-  for (size_t i = 0; i < missing.size(); ++i) {
-    if (options_.on_case) options_.on_case(missing[i].Id(), missing.size() - i, cases.size());
-    Run(missing[i]);
-    if (auto result = store_.Read(missing[i], needs_result))
-      results[missing[i].Id()] = std::move(*result);
-  }
+    script_ = store_.WriteScript(WithoutShared(missing), options_.launcher, options_.case_timeout_s)
+                  .string();
+  if (options_.mode == Mode::kRun) RunAll(missing, results);
   return results;
+}
+
+void ExternalBackend::RunAll(const std::vector<OverlapCase>& cases, CaseResults& results) {
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const std::string id = cases[i].Id();
+    auto result = store_.Read(cases[i]);  // done by the run of another case?
+    if (!result) {
+      if (options_.on_case) options_.on_case(id, cases.size() - i, cases.size());
+      Run(cases[i]);
+      result = store_.Read(cases[i]);
+    }
+    if (!result) continue;
+    failures_ = result->failed() ? failures_ + 1 : 0;
+    any_done_ |= !result->failed();
+    results[id] = std::move(*result);
+    if (!any_done_ && failures_ >= kHopeless)
+      throw core::RuntimeFailure(
+          "the first {} cases failed, so the rest was not tried; {}: {} (--retry-failed tries them "
+          "again)",
+          failures_, id, results[id].error);
+  }
 }
 
 void ExternalBackend::Run(const OverlapCase& overlap_case) const {
   const std::filesystem::path run = store_.BeginRun(overlap_case);
-  std::string why = RunShell(store_.Command(overlap_case, options_.launcher, run), run / "log.txt",
-                             options_.case_timeout_s);
-  if (why.empty() && !std::filesystem::exists(run / "result.json"))
-    why = "the launcher wrote no result.json";
-  store_.EndRun(overlap_case, run, why);
+  const std::filesystem::path log = run / "log.txt";
+  LaunchEnd end = RunLauncher(store_.Command(overlap_case, options_.launcher, run), log,
+                              options_.case_timeout_s);
+  if (!end.started) {
+    const std::string line = FirstLine(log);
+    std::filesystem::remove_all(run);
+    throw core::BadInput("--launcher {}: cannot be started: {}", options_.launcher, line);
+  }
+  if (end.why.empty() && !std::filesystem::exists(run / "result.json"))
+    end.why = "the launcher wrote no result.json";
+  store_.EndRun(overlap_case, run, end.why);
 }
 
 }  // namespace autodist::tune

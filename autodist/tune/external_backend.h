@@ -30,19 +30,23 @@ class ExternalBackend final : public OverlapBackend {
   ExternalBackend(CaseStore store, Options options);
 
   std::string Description() const override;
-  // kRun: a launcher that fails, writes no result, or outlives case_timeout_s (it is killed, with
-  // its children) makes a failed case.
+  // kRun: a launcher that fails, writes no result, or outlives case_timeout_s (it is ended, with
+  // all that it started) makes a failed case. Throws core::Error when it cannot be started (bad
+  // input), or when the first three cases all fail (runtime).
   CaseResults Measure(const std::vector<OverlapCase>& cases) override;
 
   // Of the last round, after kEmit.
   const std::string& script() const { return script_; }
 
  private:
+  void RunAll(const std::vector<OverlapCase>& cases, CaseResults& results);
   void Run(const OverlapCase& overlap_case) const;
 
   CaseStore store_;
   Options options_;
   std::string script_;
+  int failures_ = 0;  // cases in a row
+  bool any_done_ = false;
 };
 
 }  // namespace autodist::tune

@@ -1,11 +1,13 @@
 // Megatron's switches act on groups of sites: which of them to turn on, by time.
 //
-//   tp_comm_overlap_ag          the four rings that gather: qkv_fprop, fc1_fprop, proj_dgrad,
-//   fc2_dgrad tp_comm_overlap_rs          proj_fprop and fc2_fprop tp_comm_bulk_dgrad, _wgrad  qkv
-//   and fc1 together tp_comm_overlap_rs_dgrad    qkv_dgrad and fc1_dgrad scatter their own result,
-//   and their wgrad is
-//                               left without a collective; stands instead of both bulk switches
-//   tp_comm_overlap_disable_qkv, _fc1  that layer's fprop gather and dgrad scatter off again
+//   tp_comm_overlap_ag         qkv_fprop, fc1_fprop, proj_dgrad, fc2_dgrad: the rings that gather
+//   tp_comm_overlap_rs         proj_fprop and fc2_fprop
+//   tp_comm_bulk_dgrad         qkv_dgrad and fc1_dgrad
+//   tp_comm_bulk_wgrad         qkv_wgrad and fc1_wgrad
+//   tp_comm_overlap_rs_dgrad   qkv_dgrad and fc1_dgrad scatter their own result, which leaves their
+//                              wgrad without a collective; stands instead of both bulk switches
+//   tp_comm_overlap_disable_qkv, _fc1   off again: that layer's gather in fprop and scatter in
+//   dgrad
 #ifndef AUTODIST_TUNE_FLAG_GROUPS_H_
 #define AUTODIST_TUNE_FLAG_GROUPS_H_
 

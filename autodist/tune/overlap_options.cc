@@ -12,6 +12,9 @@ void Validate(const OverlapOptions& options, const spec::OverlapModel& model) {
   if (options.max_token_len < 2 || options.max_token_len > (int64_t{1} << 24))
     throw core::BadInput("--max-token-len is {}, must be in [2, {}]", options.max_token_len,
                          int64_t{1} << 24);
+  if (options.max_token_len % 2 != 0)
+    throw core::BadInput("--max-token-len is {}, must be even: ranks share the tokens",
+                         options.max_token_len);
   if (options.min_num_sm < 1 || options.min_num_sm > kMaxNumSm)
     throw core::BadInput("--min-num-sm is {}, must be in [1, {}]", options.min_num_sm, kMaxNumSm);
   if (options.max_num_sm < options.min_num_sm || options.max_num_sm > kMaxNumSm)
@@ -43,6 +46,15 @@ std::vector<spec::LinearOp> OperatorsOf(const OverlapOptions& options,
                                                op) != options.operators.end())
       operators.push_back(op);
   return operators;
+}
+
+std::vector<spec::LinearOp> UnmeasuredOperators(const OverlapOptions& options,
+                                                const spec::OverlapModel& model) {
+  const std::vector<spec::LinearOp> measured = OperatorsOf(options, model);
+  std::vector<spec::LinearOp> others;
+  for (const spec::LinearOp op : model.Operators())
+    if (std::find(measured.begin(), measured.end(), op) == measured.end()) others.push_back(op);
+  return others;
 }
 
 core::Json ToJson(const OverlapOptions& options, const spec::OverlapModel& model) {

@@ -36,6 +36,10 @@ void Validate(const OverlapOptions& options, const spec::OverlapModel& model);
 std::vector<spec::LinearOp> OperatorsOf(const OverlapOptions& options,
                                         const spec::OverlapModel& model);
 
+// The others that the model has.
+std::vector<spec::LinearOp> UnmeasuredOperators(const OverlapOptions& options,
+                                                const spec::OverlapModel& model);
+
 // The documented shape of "tuner_config" in docs/json.md.
 core::Json ToJson(const OverlapOptions& options, const spec::OverlapModel& model);
 

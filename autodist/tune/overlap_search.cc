@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "autodist/planner/overlap_model.h"
@@ -14,22 +15,20 @@ namespace autodist::tune {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kPreferSequential = 0.01;  // what overlap must gain at least
-constexpr double kHopeless = 1.15;          // predicted time over the limit of the doubling rule
+constexpr double kHopeless = 1.15;  // predicted time over the limit of the doubling rule
 constexpr double kUsableMemory = 0.9;
 
 SiteCosts CostsOf(const SiteFindings& findings) {
   const auto seconds = [](const MeasuredSetting* setting) {
     return setting == nullptr ? kInfinity : setting->summary.mean.wall_s;
   };
-  SiteCosts costs;
+  SiteCosts costs{.product_s = kInfinity};
   costs.sequential_s = seconds(findings.sequential());
   costs.overlap_s = seconds(findings.BestOverlap());
   if (findings.BestOverlap() == nullptr && findings.unmeasured)
     costs.overlap_s = findings.unmeasured_s;
   costs.scatter_s = seconds(findings.BestScattering());
-  const MeasuredSetting* const sequential = findings.sequential();
-  costs.product_s = sequential == nullptr ? kInfinity : sequential->summary.mean.gemm_s;
+  if (findings.sequential() != nullptr) costs.product_s = findings.context.measured.gemm_s;
   return costs;
 }
 
@@ -39,6 +38,15 @@ double BestPrediction(const SiteContext& context, const OverlapOptions& options)
   for (const spec::OverlapSetting& setting : AllSettings(context, options))
     best_s = std::min(best_s, PredictedSeconds(context, setting, options));
   return best_s;
+}
+
+// Of the sum of the chosen settings' times.
+double LayerError(const TpFindings& size) {
+  double squares = 0;
+  for (const SiteFindings& site : size.sites)
+    if (const MeasuredSetting* const chosen = ChosenSetting(size, site))
+      squares += chosen->summary.wall_error_s * chosen->summary.wall_error_s;
+  return std::sqrt(squares);
 }
 
 class Search {
@@ -55,6 +63,7 @@ class Search {
   int SizeForMemory();
   // False: the search ends with the size before.
   bool Judge(TpFindings size, bool needed);
+  void JudgeFailed(const TpFindings& size, int memory_tp);
 
   const spec::OverlapModel& model_;
   const OverlapOptions& options_;
@@ -65,10 +74,14 @@ class Search {
 TpFindings Search::SearchSize(int tp) {
   TpFindings size{.tp = tp, .complete = true};
   for (const spec::LinearOp op : OperatorsOf(options_, model_)) {
+    std::optional<planner::SiteTimes> fprop;
     for (const spec::LinearPass pass : spec::kLinearPasses) {
-      size.sites.push_back(
-          SearchSite(ContextOf(model_, options_, {op, pass}, tp), options_, replay_));
-      size.complete &= size.sites.back().complete;
+      SiteContext context = ContextOf(model_, options_, {op, pass}, tp);
+      context.fprop = fprop;
+      size.sites.push_back(SearchSite(std::move(context), options_, replay_));
+      const SiteFindings& site = size.sites.back();
+      size.complete &= site.complete;
+      if (pass == spec::LinearPass::kFprop) fprop = site.alone;
     }
   }
   if (!size.complete) return size;
@@ -87,7 +100,9 @@ TpFindings Search::SearchSize(int tp) {
       for (const MeasuredSetting& setting : site.settings)
         if (setting.failed() && size.excluded.empty())
           size.excluded = fmt::format("{} failed: {}", setting.overlap_case.Id(), setting.error);
+    size.failed = true;
   }
+  size.error_s = LayerError(size);
   return size;
 }
 
@@ -144,7 +159,12 @@ std::string Search::WhyHopeless(int tp) const {
 
 // The smallest size at which weights, gradients and optimizer fit; 1 when nothing is known.
 int Search::SizeForMemory() {
-  if (model_.parameters == 0 || options_.machine.memory_bytes == 0) return 1;
+  if (model_.parameters == 0 || options_.machine.memory_bytes == 0) {
+    outcome_.remarks.push_back(
+        fmt::format("whether the model fits into memory was not checked: its {} not known",
+                    model_.parameters == 0 ? "number of parameters is" : "machine's memory is"));
+    return 1;
+  }
   const double usable = kUsableMemory * static_cast<double>(options_.machine.memory_bytes);
   const auto needed = [&](int tp) {
     return planner::TrainingStateBytes(model_, tp, options_.devices);
@@ -154,10 +174,19 @@ int Search::SizeForMemory() {
          spec::WhyNotDivisible(model_, 2 * tp, options_.max_token_len).empty())
     tp *= 2;
   if (needed(tp) <= usable) return tp;
-  outcome_.remarks.push_back(fmt::format(
-      "weights, gradients and optimizer take {:.0f} GB per device even at tp {}, more than {:.0f} "
-      "GB: this model also needs pipeline parallelism or more machines",
-      needed(tp) / 1e9, tp, usable / 1e9));
+  const double gigabytes = needed(tp) / 1e9;
+  if (tp == options_.max_tp_size && tp < 8)
+    outcome_.remarks.push_back(
+        fmt::format("weights, gradients and optimizer take {:.0f} GB per device even at tp {}, "
+                    "more than {:.0f} "
+                    "GB: try --max-tp-size {}, pipeline parallelism or more machines",
+                    gigabytes, tp, usable / 1e9, 2 * tp));
+  else
+    outcome_.remarks.push_back(
+        fmt::format("weights, gradients and optimizer take {:.0f} GB per device even at tp {}, "
+                    "more than {:.0f} "
+                    "GB: this model also needs pipeline parallelism or more machines",
+                    gigabytes, tp, usable / 1e9));
   return 1;
 }
 
@@ -171,6 +200,13 @@ bool Search::Judge(TpFindings size, bool needed) {
         fmt::format("tp {} is more efficient than tp {}, which the formulas exclude: look at what "
                     "slows the smaller size",
                     size.tp, before.tp));
+  const double error_s =
+      std::hypot(size.error_s, outcome_.sizes.back().error_s / 2 * options_.scaling_tolerance);
+  if (std::abs(step.layer_s - step.limit_s) < error_s)
+    outcome_.remarks.push_back(fmt::format(
+        "tp {} takes {:.1f} us, its limit is {:.1f} us, and the error of both together {:.1f} us: "
+        "more --repeats may decide otherwise",
+        size.tp, step.layer_s * 1e6, step.limit_s * 1e6, error_s * 1e6));
   outcome_.doubling.push_back(step);
   std::vector<planner::TpTime> times;
   for (const DoublingStep& row : outcome_.doubling) times.push_back({row.tp, row.layer_s});
@@ -185,25 +221,26 @@ OverlapOutcome Search::Run() {
   TpFindings one = SearchSize(1);
   outcome_.doubling.push_back({.tp = 1, .layer_s = one.layer_s, .efficiency = 1, .accepted = true});
   bool complete = one.complete;
-  if (complete && !one.excluded.empty())
-    outcome_.remarks.push_back("tp 1 could not be judged, so neither can any other size: " +
-                               one.excluded);
-  const bool baseline = !complete || one.excluded.empty();
+  if (one.failed) outcome_.undecided = "tp 1 could not be judged: " + one.excluded;
   outcome_.sizes.push_back(std::move(one));
-  for (int tp = 2; baseline && tp <= options_.max_tp_size; tp *= 2) {
+  for (int tp = 2; outcome_.undecided.empty() && tp <= options_.max_tp_size; tp *= 2) {
     TpFindings size{.tp = tp, .complete = true};
     size.excluded = spec::WhyNotDivisible(model_, tp, options_.max_token_len);
     if (size.excluded.empty() && tp > memory_tp && complete) size.excluded = WhyHopeless(tp);
     if (size.excluded.empty()) size = SearchSize(tp);
     complete &= size.complete;
-    if (!complete) break;
+    if (!complete) {
+      outcome_.sizes.push_back(std::move(size));
+      break;
+    }
     if (!size.excluded.empty()) {
+      if (size.failed) JudgeFailed(size, memory_tp);
       outcome_.sizes.push_back(std::move(size));
       break;
     }
     if (!Judge(std::move(size), tp < memory_tp)) break;
   }
-  if (outcome_.optimal_tp < memory_tp && outcome_.sizes.back().tp >= memory_tp) {
+  if (outcome_.optimal_tp < memory_tp && outcome_.Find(memory_tp) != nullptr && complete) {
     outcome_.optimal_tp = memory_tp;
     outcome_.memory_forced = true;
   }
@@ -211,11 +248,20 @@ OverlapOutcome Search::Run() {
   return std::move(outcome_);
 }
 
+// A size that could not be measured says nothing for or against itself.
+void Search::JudgeFailed(const TpFindings& size, int memory_tp) {
+  if (size.tp == 2 || size.tp <= memory_tp)
+    outcome_.undecided = fmt::format("tp {} could not be judged: {}", size.tp, size.excluded);
+  else
+    outcome_.remarks.push_back(
+        fmt::format("tp {} could not be judged, and may be better: {}", size.tp, size.excluded));
+}
+
 }  // namespace
 
 const TpFindings* OverlapOutcome::Find(int tp) const {
   for (const TpFindings& size : sizes)
-    if (size.tp == tp && size.excluded.empty()) return &size;
+    if (size.tp == tp && size.complete && size.excluded.empty()) return &size;
   return nullptr;
 }
 

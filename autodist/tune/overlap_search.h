@@ -12,15 +12,20 @@
 
 namespace autodist::tune {
 
+// What overlap must gain at least over a site without it.
+inline constexpr double kPreferSequential = 0.01;
+
 // What is known of one tp size. Layer times are sums over the sites: what one layer spends in its
 // linear operators and their collectives, forward and backward.
 struct TpFindings {
   int tp = 1;
   std::string excluded = {};  // why the size was not measured, or could not be judged; or empty
+  bool failed = false;        // excluded because cases failed
   std::vector<SiteFindings> sites = {};
   FlagChoice flags = {};
   double layer_s = 0.0;        // with the chosen switches
-  double sequential_s = 0.0;   // nothing overlapped
+  double error_s = 0.0;        // standard error of layer_s
+  double sequential_s = 0.0;   // without userbuffers
   double lower_bound_s = 0.0;  // max(G, C) of every site: what perfect overlap would give
   double predicted_s = 0.0;    // the best by the formulas, each site for itself
   bool complete = false;       // false: results are missing
@@ -45,10 +50,12 @@ struct OverlapOutcome {
   std::vector<DoublingStep> doubling = {};
   int optimal_tp = 1;          // 1: tensor parallelism off
   bool memory_forced = false;  // the rule alone would have ended at a smaller size
+  std::string undecided = {};  // why nothing can be recommended: a size that failed; or empty
   std::vector<std::string> remarks = {};
   std::vector<OverlapCase> wanted = {};  // the next round; empty: the outcome is final
 
-  const TpFindings* Find(int tp) const;  // nullptr when the search did not get there
+  // nullptr when the search did not get there, or is not through with it.
+  const TpFindings* Find(int tp) const;
 };
 
 // A pure function of what was measured: call it again with the results of `wanted`. REQUIRES valid

@@ -20,10 +20,7 @@ OverlapReport TuneOverlap(const spec::OverlapModel& model, const OverlapOptions&
     ++report.rounds;
     const size_t before = results.size();
     results.merge(backend.Measure(report.outcome.wanted));
-    if (results.size() - before < report.outcome.wanted.size()) {
-      report.outcome = SearchOverlap(model, options, results);
-      break;
-    }
+    if (results.size() == before) break;  // all that is wanted is pending
   }
   report.measurements = static_cast<int64_t>(results.size());
   report.source = backend.Description();

@@ -25,8 +25,8 @@ struct OverlapReport {
   bool final() const { return outcome.wanted.empty(); }
 };
 
-// Runs rounds until nothing is wanted, or the backend leaves a case pending. Throws core::Error
-// (bad input) for options out of range, and what the backend throws.
+// Runs rounds until nothing is wanted, or the backend leaves all that is wanted pending. Throws
+// core::Error (bad input) for options out of range, and what the backend throws.
 OverlapReport TuneOverlap(const spec::OverlapModel& model, const OverlapOptions& options,
                           OverlapBackend& backend);
 

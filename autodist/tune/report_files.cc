@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "autodist/core/check.h"
 #include "autodist/core/file.h"
@@ -13,7 +15,8 @@ namespace autodist::tune {
 namespace {
 
 constexpr const char* kConfigName = "optimal_tp_comm_overlap_cfg";
-constexpr double kPreferSequential = 0.99;  // overlap must save one percent
+constexpr const char* kOptimalConfig = "optimal_tp_comm_overlap_cfg.yaml";
+constexpr const char* kOptimalFlags = "megatron_flags.txt";
 
 std::string Yaml(const OverlapReport& report, const TpFindings& size) {
   const TeConfig config = size.tp == 1 ? TeConfig() : ConfigOf(size);
@@ -32,7 +35,7 @@ const MeasuredSetting* FastestAlone(const SiteFindings& site) {
   const MeasuredSetting* const sequential = site.sequential();
   const MeasuredSetting* const overlap = site.BestOverlap();
   if (overlap == nullptr || sequential == nullptr) return overlap ? overlap : sequential;
-  return overlap->summary.mean.wall_s < kPreferSequential * sequential->summary.mean.wall_s
+  return overlap->summary.mean.wall_s < (1 - kPreferSequential) * sequential->summary.mean.wall_s
              ? overlap
              : sequential;
 }
@@ -49,6 +52,32 @@ core::Json SizeJson(const TpFindings& size) {
   return sites;
 }
 
+std::string ConfigName(int tp) { return fmt::format("{}_tp{}.yaml", kConfigName, tp); }
+std::string FlagsName(int tp) { return fmt::format("megatron_flags_tp{}.txt", tp); }
+
+// The configurations and switches, by file name. Megatron may start anywhere: paths are absolute.
+void AddAnswers(const OverlapReport& report, const std::filesystem::path& directory,
+                std::map<std::string, std::string>& files) {
+  const std::filesystem::path absolute = std::filesystem::absolute(directory);
+  for (const TpFindings& size : report.outcome.sizes) {
+    if (!size.excluded.empty()) continue;
+    const std::string config = Yaml(report, size);
+    if (size.tp == report.outcome.optimal_tp) {
+      files[kOptimalConfig] = config;
+      files[kOptimalFlags] = MegatronFlags(size, (absolute / kOptimalConfig).string());
+    }
+    if (size.tp == 1) continue;
+    files[ConfigName(size.tp)] = config;
+    files[FlagsName(size.tp)] = MegatronFlags(size, (absolute / ConfigName(size.tp)).string());
+  }
+}
+
+std::vector<std::string> AnswerNames() {
+  std::vector<std::string> names = {kOptimalConfig, kOptimalFlags};
+  for (const int tp : {2, 4, 8}) names.insert(names.end(), {ConfigName(tp), FlagsName(tp)});
+  return names;
+}
+
 }  // namespace
 
 core::Json OverlapJson(const OverlapReport& report) {
@@ -59,31 +88,22 @@ core::Json OverlapJson(const OverlapReport& report) {
           {"model", report.model.name},
           {"tokens", report.options.max_token_len},
           {"machine", report.options.machine.name},
-          {"tensor_parallel_size", report.outcome.optimal_tp},
+          {"tensor_parallel_size",
+           report.outcome.undecided.empty() ? core::Json(report.outcome.optimal_tp) : core::Json()},
           {"sizes", sizes}};
 }
 
 void WriteReportFiles(const OverlapReport& report, const std::filesystem::path& directory) {
-  const auto write = [&](const std::string& name, const std::string& text) {
-    core::WriteFileAtomically(directory / name, text);
-  };
-  write("tuning_report.json", core::DumpJson(ToJson(report), 2) + "\n");
-  write("summary.txt", ToText(report));
-  write("report.html", ToPage(report).ToHtml());
-  write("overlap.json", core::DumpJson(OverlapJson(report), 2) + "\n");
-  if (!report.final()) return;
-  for (const TpFindings& size : report.outcome.sizes) {
-    if (!size.excluded.empty()) continue;
-    if (size.tp == report.outcome.optimal_tp) {
-      const std::string name = fmt::format("{}.yaml", kConfigName);
-      write(name, Yaml(report, size));
-      write("megatron_flags.txt", MegatronFlags(size, name));
-    }
-    if (size.tp == 1) continue;
-    const std::string name = fmt::format("{}_tp{}.yaml", kConfigName, size.tp);
-    write(name, Yaml(report, size));
-    write(fmt::format("megatron_flags_tp{}.txt", size.tp), MegatronFlags(size, name));
-  }
+  std::map<std::string, std::string> files = {
+      {"tuning_report.json", core::DumpJson(ToJson(report), 2) + "\n"},
+      {"summary.txt", ToText(report)},
+      {"report.html", ToPage(report).ToHtml()},
+      {"overlap.json", core::DumpJson(OverlapJson(report), 2) + "\n"}};
+  if (report.final() && report.outcome.undecided.empty()) AddAnswers(report, directory, files);
+  for (const auto& [name, text] : files) core::WriteFileAtomically(directory / name, text);
+  // An answer of an earlier report is not this one's.
+  for (const std::string& name : AnswerNames())
+    if (!files.contains(name)) std::filesystem::remove(directory / name);
 }
 
 }  // namespace autodist::tune

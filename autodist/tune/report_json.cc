@@ -37,6 +37,7 @@ Json CaseJson(const MeasuredSetting& setting) {
   json["gemm_us"] = Microseconds(mean.gemm_s);
   json["comm_us"] = Microseconds(mean.comm_s);
   json["exposed_us"] = Microseconds(mean.exposed_s);
+  json["profiler_ratio"] = setting.profiler_ratio > 0 ? Json(setting.profiler_ratio) : Json();
   return json;
 }
 
@@ -55,6 +56,7 @@ Json SiteJson(const OverlapReport& report, const TpFindings& size, const SiteFin
   json["lower_bound_us"] = Microseconds(planner::LowerBound(site.context.measured));
   json["communicates"] = site.context.measured.comm_s > 0;
   json["hidden"] = verdict.hidden;
+  json["hidden_anyway"] = site.hidden_anyway;
   json["exposed_us"] = Microseconds(verdict.exposed_s);
   json["bound"] = NameOf(verdict.bound);
   json["reason"] = verdict.reason;
@@ -97,6 +99,7 @@ Json TableJson(const OverlapReport& report) {
     if (size == nullptr || !size->complete) continue;
     table.push_back({{"tp_size", step.tp},
                      {"layer_us", Microseconds(step.layer_s)},
+                     {"layer_error_us", Microseconds(size->error_s)},
                      {"limit_us", step.tp == 1 ? Json() : Microseconds(step.limit_s)},
                      {"efficiency", step.efficiency},
                      {"accepted", step.accepted},
@@ -164,7 +167,8 @@ Json ToJson(const OverlapReport& report) {
           {"final", report.final()},
           {"tuner_config", ToJson(report.options, report.model)},
           {"tp_scaling",
-           {{"optimal_tp_size", report.outcome.optimal_tp},
+           {{"optimal_tp_size",
+             report.outcome.undecided.empty() ? Json(report.outcome.optimal_tp) : Json()},
             {"verdict", VerdictText(report)},
             {"memory_forced", report.outcome.memory_forced},
             {"tolerance", report.options.scaling_tolerance},

@@ -7,7 +7,7 @@ namespace autodist::tune {
 namespace {
 
 report::Chart LayerChart(const OverlapReport& report) {
-  report::Series chosen{.name = "chosen"}, sequential{.name = "nothing overlapped"};
+  report::Series chosen{.name = "chosen"}, sequential{.name = "without userbuffers"};
   report::Series bound{.name = "all hidden that can be"}, limit{.name = "limit of the rule"};
   for (const DoublingStep& step : report.outcome.doubling) {
     const TpFindings* const size = report.outcome.Find(step.tp);
@@ -25,23 +25,33 @@ report::Chart LayerChart(const OverlapReport& report) {
           .series = {chosen, sequential, bound, limit}};
 }
 
-// Where bulk was measured at two sizes or more: what the bisection saw.
-void AddBulkCharts(const TpFindings& size, report::Page& page) {
+// Where bulk was measured: what the bisection saw, and the formulas' whole range beside it, from
+// the measured times of product and collective alone.
+void AddBulkCharts(const OverlapReport& report, const TpFindings& size, report::Page& page) {
+  const OverlapOptions& options = report.options;
   for (const SiteFindings& site : size.sites) {
-    report::Series wall{.name = "both"}, gemm{.name = "product"}, comm{.name = "communication"};
+    report::Series gemm{.name = "product"}, comm{.name = "communication"};
+    report::Series gemm_formula{.name = "product, by the formulas"};
+    report::Series comm_formula{.name = "communication, by the formulas"};
     for (const MeasuredSetting& setting : site.settings) {
       if (setting.failed() || setting.overlap_case.setting.method != spec::OverlapMethod::kBulk)
         continue;
       const double num_sm = setting.overlap_case.setting.num_sm;
-      wall.points.push_back({num_sm, setting.summary.mean.wall_s * 1e6});
       gemm.points.push_back({num_sm, setting.summary.mean.gemm_s * 1e6});
       comm.points.push_back({num_sm, setting.summary.mean.comm_s * 1e6});
     }
-    if (wall.points.size() < 2) continue;
+    if (gemm.points.empty()) continue;
+    for (int num_sm = options.min_num_sm; num_sm <= options.max_num_sm; ++num_sm) {
+      if (num_sm > 4 && num_sm % 4 != 0) continue;
+      const planner::BulkTimes times = planner::BulkSeconds(
+          site.context.problem, site.context.measured, num_sm, options.machine);
+      gemm_formula.points.push_back({static_cast<double>(num_sm), times.gemm_s * 1e6});
+      comm_formula.points.push_back({static_cast<double>(num_sm), times.comm_s * 1e6});
+    }
     page.AddChart({.title = fmt::format("{}, bulk", spec::KeyOf(site.context.site)),
                    .x_label = "multiprocessors for communication",
                    .y_label = "microseconds",
-                   .series = {wall, gemm, comm}});
+                   .series = {gemm, comm, gemm_formula, comm_formula}});
   }
 }
 
@@ -59,7 +69,7 @@ report::Page ToPage(const OverlapReport& report) {
   if (const TpFindings* const size = ShownSize(report)) {
     page.AddHeading(fmt::format("Sites at tp {}, in microseconds", size->tp));
     page.AddTable(SiteTable(report, *size));
-    AddBulkCharts(*size, page);
+    AddBulkCharts(report, *size, page);
     page.AddHeading("Switches, in microseconds of a layer");
     page.AddTable(SwitchTable(*size));
   }

@@ -65,7 +65,7 @@ TEST(OverlapReportTest, ASmallModelOnPcieTurnsItOff) {
   const TpFindings& size = *report.outcome.Find(2);
   const SiteVerdict proj = JudgeSite(size, SiteOf(size, "proj_fprop"), report.options);
   EXPECT_EQ(proj.bound, OverlapBound::kBandwidth);
-  EXPECT_THAT(proj.reason, HasSubstr("bandwidth: the collective takes"));
+  EXPECT_THAT(proj.reason, HasSubstr("bandwidth: a step of the ring takes"));
 }
 
 // 8 billion parameters: 6 bytes of weights and gradients, 12 of the optimizer over 8 devices; 24 GB
@@ -80,7 +80,7 @@ TEST(OverlapReportTest, MemoryForcesASizeThatTimesAloneWouldNot) {
   EXPECT_THAT(ToText(report), HasSubstr("too slow, but memory forces it"));
   options.max_tp_size = 4;
   EXPECT_THAT(ToText(Tune("Qwen3-8B", "RTX-4090", options)),
-              HasSubstr("also needs pipeline parallelism or more machines"));
+              HasSubstr("try --max-tp-size 8, pipeline parallelism or more machines"));
 }
 
 TEST(OverlapReportTest, AFewOperatorsOnly) {
@@ -88,6 +88,16 @@ TEST(OverlapReportTest, AFewOperatorsOnly) {
   options.operators = {spec::LinearOp::kFc1};
   const OverlapReport report = Tune("Qwen3-8B", "H100-SXM", options);
   EXPECT_EQ(report.outcome.Find(2)->sites.size(), 3u);
+  EXPECT_THAT(ToText(report), HasSubstr("only fc1 were measured, and the verdict rests on them: "
+                                        "under the same switches TransformerEngine overlaps qkv, "
+                                        "proj and fc2 by its own defaults"));
+}
+
+TEST(OverlapReportTest, WhatWasNotCheckedIsSaid) {
+  EXPECT_THAT(ToText(Tune("Qwen3-30B-A3B", "H100-SXM")),
+              HasSubstr("whether the model fits into memory was not checked"));
+  EXPECT_THAT(ToText(Tune("Qwen3-8B", "RTX-4090")), HasSubstr("userbuffers need NVLink"));
+  EXPECT_THAT(ToText(Tune("Qwen3-8B", "H100-SXM")), Not(HasSubstr("NVLink")));
 }
 
 TEST(OverlapReportTest, ModelsThatCannotBeCutStop) {
@@ -125,14 +135,14 @@ TEST(OverlapReportTest, Json) {
       ElementsAre("optimal_tp_size", "scaling_efficient", "scaling_ratios", "e2e_times", "reason"));
   EXPECT_THAT(NamesOf(json["operator_summaries"]["fc1"]["2"]),
               ElementsAre("has_effective_overlap", "best_fprop", "best_dgrad", "best_wgrad"));
-  EXPECT_THAT(
-      NamesOf(json["operator_summaries"]["fc1"]["2"]["best_fprop"]),
-      ElementsAre("setting", "overlapped", "wall_us", "predicted_us", "sequential_us",
-                  "lower_bound_us", "communicates", "hidden", "exposed_us", "bound", "reason"));
+  EXPECT_THAT(NamesOf(json["operator_summaries"]["fc1"]["2"]["best_fprop"]),
+              ElementsAre("setting", "overlapped", "wall_us", "predicted_us", "sequential_us",
+                          "lower_bound_us", "communicates", "hidden", "hidden_anyway", "exposed_us",
+                          "bound", "reason"));
   EXPECT_THAT(NamesOf(json["analyses"][0]),
               ElementsAre("case_id", "tp_size", "operator", "phase", "setting", "predicted_us",
                           "applied", "wall_us", "wall_error_us", "spread", "repeats", "gemm_us",
-                          "comm_us", "exposed_us"));
+                          "comm_us", "exposed_us", "profiler_ratio"));
   EXPECT_TRUE(json["final"].get<bool>());
 }
 

@@ -11,6 +11,7 @@ namespace autodist::tune {
 namespace {
 
 constexpr double kRecommendedTolerance = 1.05;
+constexpr double kCostlyProfiler = 1.1;
 
 std::string Microseconds(double seconds) {
   return std::isfinite(seconds) ? fmt::format("{:.1f}", seconds * 1e6) : "-";
@@ -34,11 +35,60 @@ std::string StepVerdict(const OverlapReport& report, const DoublingStep& step) {
   return "too slow";
 }
 
-// Nothing to compare with: a case of tp 1 failed, or tp 2 is not measured yet.
+// Nothing to compare with: cases failed, or tp 2 is not measured yet.
 bool Undecided(const OverlapReport& report) {
-  if (!report.final() && report.outcome.doubling.size() < 2) return true;
-  const TpFindings& first = report.outcome.sizes.front();
-  return first.complete && !first.excluded.empty();
+  return !report.outcome.undecided.empty() ||
+         (!report.final() && report.outcome.doubling.size() < 2);
+}
+
+// "qkv and proj"
+std::string Names(const std::vector<spec::LinearOp>& operators) {
+  std::string text;
+  for (size_t i = 0; i < operators.size(); ++i)
+    text += fmt::format("{}{}",
+                        i == 0                     ? ""
+                        : i + 1 < operators.size() ? ", "
+                                                   : " and ",
+                        spec::NameOf(operators[i]));
+  return text;
+}
+
+// The median of what the profiler costs over the cases; 0: not known.
+double ProfilerRatio(const OverlapReport& report) {
+  std::vector<double> ratios;
+  for (const TpFindings& size : report.outcome.sizes)
+    for (const SiteFindings& site : size.sites)
+      for (const MeasuredSetting& setting : site.settings)
+        if (setting.profiler_ratio > 0) ratios.push_back(setting.profiler_ratio);
+  if (ratios.empty()) return 0;
+  std::nth_element(ratios.begin(), ratios.begin() + std::ssize(ratios) / 2, ratios.end());
+  return ratios[ratios.size() / 2];
+}
+
+void AddDoubts(const OverlapReport& report, std::vector<std::string>& texts) {
+  if (!report.options.machine.nvlink && report.outcome.optimal_tp > 1)
+    texts.push_back(
+        "TransformerEngine's userbuffers need NVLink, which this machine has not: rings and bulk "
+        "are what an engine without that need could gain, and its files are for comparison only");
+  const std::vector<spec::LinearOp> others = UnmeasuredOperators(report.options, report.model);
+  if (!others.empty())
+    texts.push_back(
+        fmt::format("only {} were measured, and the verdict rests on them: under the same switches "
+                    "TransformerEngine overlaps {} by its own defaults",
+                    Names(OperatorsOf(report.options, report.model)), Names(others)));
+  if (const double ratio = ProfilerRatio(report); ratio > kCostlyProfiler)
+    texts.push_back(
+        fmt::format("the profiler makes an operator {:.2f} times as slow (median over the cases): "
+                    "times of short kernels are doubtful",
+                    ratio));
+  for (const TpFindings& size : report.outcome.sizes)
+    for (const SiteFindings& site : size.sites)
+      if (site.hidden_anyway > 0) {
+        texts.push_back(
+            "without userbuffers some collectives run beside their product already (NCCL, on "
+            "multiprocessors of its own): \"sequential\" is the time with that");
+        return;
+      }
 }
 
 // Sentences stand below the table, not in it.
@@ -82,7 +132,8 @@ std::vector<std::string> Recommendations(const OverlapReport& report) {
     texts.push_back(fmt::format("{} cases are still to be measured: what stands here may change",
                                 outcome.wanted.size()));
   } else if (Undecided(report)) {
-    texts.push_back("without the times of tp 1 nothing can be recommended");
+    texts.push_back(fmt::format("nothing can be recommended: {}; --retry-failed tries it again",
+                                outcome.undecided));
   } else if (outcome.optimal_tp == 1) {
     const std::string& excluded = outcome.sizes.back().excluded;
     texts.push_back(fmt::format(
@@ -103,25 +154,26 @@ std::vector<std::string> Recommendations(const OverlapReport& report) {
         "doubling; {:g} is recommended where they could be data-parallel instead",
         report.options.scaling_tolerance, 100 * (1 - 1 / report.options.scaling_tolerance),
         kRecommendedTolerance));
+  AddDoubts(report, texts);
   texts.insert(texts.end(), outcome.remarks.begin(), outcome.remarks.end());
   texts.insert(texts.end(), report.model.notes.begin(), report.model.notes.end());
   return texts;
 }
 
 report::Table ScalingTable(const OverlapReport& report) {
-  report::Table table({"tp", "layer us", "limit us", "efficiency", "sequential us", "bound us",
-                       "predicted us", "verdict"});
+  report::Table table({"tp", "layer us", "+-", "limit us", "efficiency", "sequential us",
+                       "bound us", "predicted us", "verdict"});
   for (const DoublingStep& step : report.outcome.doubling) {
     const TpFindings* const size = report.outcome.Find(step.tp);
     if (size == nullptr) continue;
-    table.Add({std::to_string(step.tp), Microseconds(step.layer_s),
+    table.Add({std::to_string(step.tp), Microseconds(step.layer_s), Microseconds(size->error_s),
                step.tp == 1 ? "-" : Microseconds(step.limit_s), Percent(step.efficiency),
                Microseconds(size->sequential_s), Microseconds(size->lower_bound_s),
                Microseconds(size->predicted_s), StepVerdict(report, step)});
   }
   for (const TpFindings& size : report.outcome.sizes)
     if (!size.excluded.empty())
-      table.Add({std::to_string(size.tp), "-", "-", "-", "-", "-", "-", size.excluded});
+      table.Add({std::to_string(size.tp), "-", "-", "-", "-", "-", "-", "-", size.excluded});
   return table;
 }
 
@@ -161,22 +213,24 @@ report::Table SwitchTable(const TpFindings& size) {
 
 report::Table CaseTable(const OverlapReport& report) {
   report::Table table({"case", "time", "+-", "spread", "repeats", "predicted", "product",
-                       "communication", "exposed", "applied"});
+                       "communication", "exposed", "profiler", "applied"});
   for (const TpFindings& size : report.outcome.sizes) {
     for (const SiteFindings& site : size.sites) {
       for (const MeasuredSetting& setting : site.settings) {
         const std::string id = setting.overlap_case.Id();
         const std::string predicted = Microseconds(setting.predicted_s);
         if (setting.failed()) {
-          table.Add({id, "failed", "-", "-", "-", predicted, "-", "-", "-", setting.error});
+          table.Add({id, "failed", "-", "-", "-", predicted, "-", "-", "-", "-", setting.error});
           continue;
         }
         const CaseSample& mean = setting.summary.mean;
-        table.Add({id, Microseconds(mean.wall_s), Microseconds(setting.summary.wall_error_s),
-                   fmt::format("{:.1f} %", 100 * setting.summary.wall_spread),
-                   std::to_string(setting.summary.repeats), predicted, Microseconds(mean.gemm_s),
-                   Microseconds(mean.comm_s), Microseconds(mean.exposed_s),
-                   setting.applied.empty() ? "not reported" : setting.applied});
+        table.Add(
+            {id, Microseconds(mean.wall_s), Microseconds(setting.summary.wall_error_s),
+             fmt::format("{:.1f} %", 100 * setting.summary.wall_spread),
+             std::to_string(setting.summary.repeats), predicted, Microseconds(mean.gemm_s),
+             Microseconds(mean.comm_s), Microseconds(mean.exposed_s),
+             setting.profiler_ratio > 0 ? fmt::format("{:.2f}x", setting.profiler_ratio) : "-",
+             setting.applied.empty() ? "not reported" : setting.applied});
       }
     }
   }

@@ -17,6 +17,7 @@ using spec::OverlapSetting;
 
 constexpr double kWorthMeasuring = 1.15;  // of the best prediction
 constexpr double kTie = 1.005;
+constexpr double kWaits = 0.9;  // exposed share from which on nothing runs beside communication
 constexpr double kSmallError = 0.02;  // of a time: not worth another measurement
 constexpr double kCalmSpread = 0.03;  // noise above it is answered with more repeats
 constexpr int kMostRepeats = 8;  // times options.repeats: a case costs its start, not its repeats
@@ -46,14 +47,7 @@ class SiteSearch {
   int repeats() const { return repeats_; }
 
  private:
-  // What was measured of the parts stands for what was believed of them.
-  void Calibrate(const MeasuredSetting& sequential) {
-    const CaseSample& mean = sequential.summary.mean;
-    if (mean.gemm_s > 0) findings_.context.measured.gemm_s = mean.gemm_s;
-    if (mean.comm_s > 0) findings_.context.measured.comm_s = mean.comm_s;
-    ScaleRepeats(sequential);
-  }
-
+  void Calibrate(const MeasuredSetting& sequential);
   void Pick();
   bool BisectBulk();
   bool Confirm();
@@ -65,9 +59,28 @@ class SiteSearch {
   Replay& replay_;
   SiteFindings& findings_;
   int repeats_ = 0;
+  double sequential_s_ = 0.0;           // measured; 0: failed
   std::vector<OverlapSetting> picked_;  // bulk apart
   int bulk_guess_ = 0;                  // 0: bulk is not measured
 };
+
+// What was measured of the parts stands for what was believed of them.
+void SiteSearch::Calibrate(const MeasuredSetting& sequential) {
+  const CaseSample& mean = sequential.summary.mean;
+  planner::SiteTimes& measured = findings_.context.measured;
+  sequential_s_ = mean.wall_s;
+  ScaleRepeats(sequential);
+  const bool beside = spec::CollectiveOf(findings_.context.site) == spec::SiteCollective::kBeside;
+  if (beside && mean.comm_s > 0 && mean.exposed_s < kWaits * mean.comm_s) {
+    findings_.hidden_anyway = 1 - mean.exposed_s / mean.comm_s;
+    if (!findings_.context.fprop) return;
+    measured = *findings_.context.fprop;
+  } else {
+    if (mean.gemm_s > 0) measured.gemm_s = mean.gemm_s;
+    if (mean.comm_s > 0) measured.comm_s = mean.comm_s;
+  }
+  findings_.alone = measured;
+}
 
 // The error of a mean falls with the root of the repeats.
 void SiteSearch::ScaleRepeats(const MeasuredSetting& sequential) {
@@ -89,6 +102,7 @@ const MeasuredSetting* SiteSearch::Measure(const OverlapSetting& setting, int re
   measured.predicted_s = PredictedSeconds(believed, setting, options_);
   measured.error = result->error;
   measured.applied = result->applied;
+  measured.profiler_ratio = result->profiler_ratio;
   if (!result->failed()) measured.summary = Summarise(result->samples);
   findings_.settings.push_back(std::move(measured));
   return &findings_.settings.back();
@@ -97,7 +111,7 @@ const MeasuredSetting* SiteSearch::Measure(const OverlapSetting& setting, int re
 // Which settings are near enough to the best prediction; of bulk, where its bisection begins.
 void SiteSearch::Pick() {
   const std::vector<OverlapSetting> all = AllSettings(findings_.context, options_);
-  const double sequential_s = Predicted({});
+  const double sequential_s = sequential_s_ > 0 ? sequential_s_ : Predicted({});
   double bulk_s = std::numeric_limits<double>::infinity();
   for (const OverlapSetting& setting : all) {
     if (setting.method != OverlapMethod::kBulk || Predicted(setting) >= bulk_s) continue;

@@ -8,50 +8,80 @@ namespace autodist::tune {
 namespace {
 
 constexpr double kNearlyAll = 0.95;    // hidden share
-constexpr double kSlowProduct = 1.05;  // product beside communication over product alone
+constexpr double kSlowProduct = 1.05;  // of a product beside communication
+
+// The steps of a ring each hide one transfer behind one part of the product; the other methods one
+// collective behind one product.
+bool InSteps(const SiteFindings& site, const MeasuredSetting* overlap) {
+  if (overlap != nullptr)
+    return overlap->overlap_case.setting.method == spec::OverlapMethod::kRingExchange;
+  return spec::CollectiveOf(site.context.site) != spec::SiteCollective::kBeside;
+}
+
+// What communication takes over the product that should hide it: (C / (p - 1)) / (G / p) of a ring.
+double HidingRatio(const SiteFindings& site, const MeasuredSetting* overlap) {
+  const double tp = site.context.tp;
+  return site.context.measured.rho() * (InSteps(site, overlap) ? tp / (tp - 1) : 1);
+}
+
+// How much slower the product is than a staircase of waves on the multiprocessors that bulk leaves
+// explains. 1 for the others: small parts are slow without any communication beside them.
+double Contention(const SiteFindings& site, const MeasuredSetting* overlap,
+                  const OverlapOptions& options) {
+  if (overlap == nullptr || overlap->overlap_case.setting.method != spec::OverlapMethod::kBulk)
+    return 1;
+  planner::OverlapMachine calm = options.machine;
+  calm.contention = 1;
+  const double expected_s = planner::BulkSeconds(site.context.problem, site.context.measured,
+                                                 overlap->overlap_case.setting.num_sm, calm)
+                                .gemm_s;
+  return overlap->summary.mean.gemm_s / expected_s;
+}
 
 // Of the fastest overlapped setting there is: what keeps it from max(G, C).
 OverlapBound BoundOf(const SiteFindings& site, const MeasuredSetting* overlap,
                      const OverlapOptions& options) {
-  const planner::SiteTimes& times = site.context.measured;
-  if (times.rho() > 1) {
+  if (HidingRatio(site, overlap) > 1) {
     const double latency_s = (site.context.tp - 1) * options.machine.latency_s;
-    return latency_s > times.comm_s / 2 ? OverlapBound::kLatency : OverlapBound::kBandwidth;
+    return latency_s > site.context.measured.comm_s / 2 ? OverlapBound::kLatency
+                                                        : OverlapBound::kBandwidth;
   }
-  if (overlap != nullptr && overlap->summary.mean.gemm_s > kSlowProduct * times.gemm_s &&
-      overlap->overlap_case.setting.method != spec::OverlapMethod::kBulk)
-    return OverlapBound::kContention;
-  return OverlapBound::kGemm;
+  return Contention(site, overlap, options) > kSlowProduct ? OverlapBound::kContention
+                                                           : OverlapBound::kGemm;
 }
 
 std::string BoundText(OverlapBound bound, const SiteFindings& site, const MeasuredSetting* overlap,
                       const OverlapOptions& options) {
   const planner::SiteTimes& times = site.context.measured;
+  const bool steps = InSteps(site, overlap);
+  const char* const what =
+      steps ? "a step of the ring takes {:.2f} times as long as its part of the product"
+            : "the collective takes {:.2f} times as long as the product";
   switch (bound) {
     case OverlapBound::kNone:
       return "";
     case OverlapBound::kBandwidth:
+      // Of a ring the last step hides nothing: p <= 2 D BW / (b F).
       return fmt::format(
-          "bandwidth: the collective takes {:.2f} times as long as the product, and by the "
-          "formulas "
-          "could hide up to tp {:.1f}",
-          times.rho(), planner::HideableTp(site.context.problem, options.machine));
+          "bandwidth: {}, and by the formulas could hide up to tp {:.1f}",
+          fmt::format(fmt::runtime(what), HidingRatio(site, overlap)),
+          planner::HideableTp(site.context.problem, options.machine) - (steps ? 1 : 0));
     case OverlapBound::kLatency:
-      return fmt::format("latency: the collective's steps take {:.2f} times as long as the product",
-                         times.rho());
+      return fmt::format("latency: {}, more than half of it for its steps",
+                         fmt::format(fmt::runtime(what), HidingRatio(site, overlap)));
     case OverlapBound::kContention:
       return fmt::format("contention: the product is {:.0f} % slower beside communication",
-                         100 * (overlap->summary.mean.gemm_s / times.gemm_s - 1));
+                         100 * (Contention(site, overlap, options) - 1));
     case OverlapBound::kGemm:
       break;
   }
-  return overlap == nullptr
-             ? "GEMM efficiency: cutting the product is predicted to cost more than it hides"
-             : fmt::format(
-                   "GEMM efficiency: in parts or on fewer multiprocessors the site takes {:.1f} "
-                   "us, "
-                   "the product alone {:.1f} us",
-                   overlap->summary.mean.wall_s * 1e6, times.gemm_s * 1e6);
+  if (overlap == nullptr)
+    return "GEMM efficiency: cutting the product is predicted to cost more than it hides";
+  return fmt::format("GEMM efficiency: {} the site takes {:.1f} us, the product alone {:.1f} us",
+                     overlap->overlap_case.setting.method == spec::OverlapMethod::kBulk
+                         ? "on fewer multiprocessors"
+                         : "in parts",
+                     overlap->summary.mean.wall_s * 1e6, times.gemm_s * 1e6);
 }
 
 std::string SequentialReason(const MeasuredSetting* overlap, double sequential_s,
@@ -59,7 +89,7 @@ std::string SequentialReason(const MeasuredSetting* overlap, double sequential_s
   if (overlap == nullptr) return "no overlapped setting is predicted to come near; " + bound;
   const double gain = 1 - overlap->summary.mean.wall_s / sequential_s;
   const std::string best = spec::Describe(overlap->overlap_case.setting);
-  if (gain > 0.01)
+  if (gain > kPreferSequential)
     return fmt::format(
         "{} alone would save {:.1f} %, but the switch of its group loses more elsewhere", best,
         100 * gain);
@@ -111,6 +141,9 @@ SiteVerdict JudgeSite(const TpFindings& size, const SiteFindings& site,
     verdict.reason = "scatters its own product, which leaves the wgrad without a collective";
   } else if (!verdict.overlapped) {
     verdict.reason = SequentialReason(overlap, verdict.seconds, bound);
+    if (site.hidden_anyway > 0)
+      verdict.reason += fmt::format("; without userbuffers {:.0f} % are hidden already",
+                                    100 * site.hidden_anyway);
   } else if (sequential == nullptr) {
     verdict.reason = "without overlap the case failed";
   } else {
