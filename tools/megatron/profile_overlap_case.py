@@ -10,7 +10,7 @@ The case names operator, pass, shape, switches and userbuffers (written by `auto
 Every rank builds exactly that operator, warms up, checks that the product of the case's pass ran with the setting it
 asks for, times `repeats` forward and backward passes without the profiler and as many with it, and writes rank<r>.json,
 a profiler trace in which the passes lie in ranges called fc1_fprop, fc1_dgrad and fc1_wgrad. Rank 0 writes result.json
-last: {"id", "applied", "profiler_ratio", "unprofiled_us": {"fprop": [...], "backward": [...]}}.
+last: {"id", "applied", "profiler_ratio", "unprofiled_us": {"fprop": [...], "backward": [...]}, "environment"}.
  - applied: the setting in effect, every field as the case's `setting` has it. Read from what TransformerEngine gave to
    its userbuffers and to the product, not from what it was asked for.
  - unprofiled_us: one number a repeat, of the slowest rank, between events before and behind each pass; inputs are made
@@ -351,6 +351,20 @@ def start_ranks(case, torch):
     return torch.distributed.new_group(backend="nccl")
 
 
+def environment(engine, torch):
+    """What the times depend on and no case says."""
+    device = torch.cuda.get_device_properties(torch.cuda.current_device())
+    variables = ("CUDA_DEVICE_MAX_CONNECTIONS", "UB_SKIPMC")
+    return {
+        "engine": engine.name,
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "device": device.name,
+        "multiprocessors": device.multi_processor_count,
+        **{name: os.environ.get(name) for name in variables},
+    }
+
+
 def profile(document, output, engine, torch):
     case, dtype = document["case"], torch.bfloat16
     group = start_ranks(case, torch)
@@ -383,6 +397,7 @@ def profile(document, output, engine, torch):
             "applied": applied,
             "profiler_ratio": median_of_sums(profiled_us) / median_of_sums(plain_us),
             "unprofiled_us": plain_us,
+            "environment": environment(engine, torch),
         }
         write_whole(output / "result.json", json.dumps(result, indent=2) + "\n")
     torch.distributed.destroy_process_group()
@@ -393,6 +408,8 @@ def main():
     parser.add_argument("--case", required=True, type=pathlib.Path)
     parser.add_argument("--output", required=True, type=pathlib.Path)
     arguments = parser.parse_args()
+    # Before CUDA starts: bulk collectives are launched in the order that overlaps them.
+    os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "1")
     try:
         document = read_case(arguments.case)
         import torch

@@ -379,6 +379,17 @@ class TimeTest(unittest.TestCase):
         self.assertEqual(launcher.median_of_sums(times), 8)
 
 
+class EnvironmentTest(unittest.TestCase):
+    def test_what_the_times_depend_on(self):
+        device = types.SimpleNamespace(name="NVIDIA H100", multi_processor_count=132)
+        cuda = types.SimpleNamespace(current_device=lambda: 0, get_device_properties=lambda _: device)
+        torch = types.SimpleNamespace(__version__="2.9", cuda=cuda, version=types.SimpleNamespace(cuda="13.0"))
+        engine = types.SimpleNamespace(name="TransformerEngine 2.18")
+        seen = launcher.environment(engine, torch)
+        self.assertEqual((seen["engine"], seen["device"], seen["multiprocessors"]), (engine.name, device.name, 132))
+        self.assertIn("UB_SKIPMC", seen)
+
+
 class ProgramTest(unittest.TestCase):
     def start(self, text, torch):
         """The program with a module `torch` of that text."""
