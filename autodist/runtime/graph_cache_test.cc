@@ -190,7 +190,7 @@ TEST(GraphCacheTest, AGraphForWhichThereIsNoMemoryIsDoneWithout) {
 TEST(GraphCacheTest, ALostDeviceIsNoReasonToGoOn) {
   TinyDecoder decoder;
   const auto capture = [&] {
-    const GraphCache graphs(decoder.accelerator(), decoder.queue(), {1, 2}, [&](int64_t rows) {
+    const GraphCache graphs(decoder.accelerator(), decoder.queue(), {1}, [&](int64_t rows) {
       decoder.Step(rows);
       if (decoder.queue().capturing()) decoder.accelerator().Lose("double-bit error");
     });

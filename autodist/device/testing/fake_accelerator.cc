@@ -23,7 +23,7 @@ class FakeEvent final : public Event {
     accelerator_.RefuseInCapture("Event::Reached()");
     const Lock lock(accelerator_.mutex_);
     accelerator_.CheckAlive();
-    accelerator_.Advance();
+    if (!*reached_) accelerator_.Advance();
     return *reached_;
   }
   std::shared_ptr<bool> StartOver() { return reached_ = std::make_shared<bool>(false); }
