@@ -32,6 +32,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Mode = ExternalBackend::Mode;
 
 class ExternalBackendTest : public ::testing::Test {
@@ -46,6 +47,7 @@ class ExternalBackendTest : public ::testing::Test {
   ~ExternalBackendTest() override {
     ::unsetenv("FAKE_LAUNCHER_FAILS");
     ::unsetenv("FAKE_LAUNCHER_LOG");
+    ::unsetenv("FAKE_LAUNCHER_NCCL_BESIDE");
     std::filesystem::remove_all(directory_);
   }
 
@@ -116,6 +118,21 @@ TEST_F(ExternalBackendTest, RunsItselfAndAgreesWithTheSimulation) {
   }
   const MeasuredSetting& setting = report.outcome.Find(2)->sites[0].settings[0];
   EXPECT_EQ(setting.applied, "sequential");
+}
+
+// What the engine does by itself is not taken for the product alone, and is said.
+TEST_F(ExternalBackendTest, AnEngineThatOverlapsWithoutUserbuffers) {
+  const OverlapReport plain = Call(Mode::kRun);
+  EXPECT_THAT(ToText(plain), Not(HasSubstr("run beside their product already")));
+  Fresh();
+  ::setenv("FAKE_LAUNCHER_NCCL_BESIDE", "1", 1);
+  const OverlapReport report = Call(Mode::kRun);
+  EXPECT_THAT(ToText(report), HasSubstr("run beside their product already"));
+  for (const SiteFindings& site : report.outcome.Find(2)->sites) {
+    const bool beside = spec::CollectiveOf(site.context.site) == spec::SiteCollective::kBeside;
+    EXPECT_EQ(site.hidden_anyway > 0.9, beside) << spec::KeyOf(site.context.site);
+    EXPECT_NEAR(site.context.measured.gemm_s / site.context.believed.gemm_s, 1, 1e-3);
+  }
 }
 
 // By hand: call, run the script, call again, until the report is final.

@@ -7,12 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 #include <thread>
@@ -28,6 +28,16 @@ constexpr auto kGrace = std::chrono::seconds(5);
 constexpr auto kPoll = std::chrono::milliseconds(2);
 constexpr int kNotExecutable = 126, kNotFound = 127;  // statuses of a shell
 
+// Empty for a process that has ended, even between opening and reading.
+std::string StatOf(const std::filesystem::path& directory) {
+  const int file = ::open((directory / "stat").c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return "";
+  std::array<char, 512> text;
+  const ssize_t got = ::read(file, text.data(), text.size());
+  ::close(file);
+  return {text.data(), got > 0 ? static_cast<size_t>(got) : 0};
+}
+
 struct Process {
   pid_t parent = 0;
   bool dead = false;  // and waits to be reaped
@@ -41,8 +51,7 @@ std::map<pid_t, Process> Processes() {
     pid_t pid = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
     if (error != std::errc() || end != name.data() + name.size()) continue;
-    std::ifstream file(entry.path() / "stat");
-    const std::string stat(std::istreambuf_iterator<char>(file), {});
+    const std::string stat = StatOf(entry.path());
     // "pid (name) state parent ...": a name may hold anything, brackets too.
     const size_t behind_name = stat.rfind(')');
     if (behind_name == std::string::npos || stat.size() < behind_name + 4) continue;

@@ -40,9 +40,9 @@ class SiteSearchTest : public ::testing::Test {
 };
 
 TEST_F(SiteSearchTest, PartsOfASequentialSiteAreThoseAlone) {
-  const SiteFindings site = Search(
-      Context("fc1_fprop", 2),
-      {{{}, {.wall_s = 1300, .gemm_s = 1200, .comm_s = 100, .exposed_s = 100}}});
+  const SiteFindings site =
+      Search(Context("fc1_fprop", 2),
+             {{{}, {.wall_s = 1300, .gemm_s = 1200, .comm_s = 100, .exposed_s = 100}}});
   EXPECT_NEAR(site.context.measured.gemm_s, 1200e-6, 1e-12);
   EXPECT_NEAR(site.context.measured.comm_s, 100e-6, 1e-12);
   EXPECT_EQ(site.hidden_anyway, 0);
@@ -77,26 +77,26 @@ class BoundTest : public SiteSearchTest {
 
 // The collective is shorter than the product, but each of its 3 steps longer than a quarter of it.
 TEST_F(BoundTest, ARingIsBoundByTheLinkStepByStep) {
-  const SiteVerdict verdict = Judge(
-      "qkv_fprop", 4, {.wall_s = 303, .gemm_s = 158, .comm_s = 145, .exposed_s = 145}, kRing,
-      {.wall_s = 205, .gemm_s = 165, .comm_s = 145, .exposed_s = 40});
+  const SiteVerdict verdict =
+      Judge("qkv_fprop", 4, {.wall_s = 303, .gemm_s = 158, .comm_s = 145, .exposed_s = 145}, kRing,
+            {.wall_s = 205, .gemm_s = 165, .comm_s = 145, .exposed_s = 40});
   EXPECT_EQ(verdict.bound, OverlapBound::kBandwidth);
   EXPECT_THAT(verdict.reason, HasSubstr("bandwidth: a step of the ring takes 1.22 times as long"));
 }
 
 TEST_F(BoundTest, ShortMessagesAreBoundByLatency) {
   options_.machine.latency_s = 40e-6;
-  const SiteVerdict verdict = Judge(
-      "qkv_fprop", 4, {.wall_s = 303, .gemm_s = 158, .comm_s = 145, .exposed_s = 145}, kRing,
-      {.wall_s = 205, .gemm_s = 165, .comm_s = 145, .exposed_s = 40});
+  const SiteVerdict verdict =
+      Judge("qkv_fprop", 4, {.wall_s = 303, .gemm_s = 158, .comm_s = 145, .exposed_s = 145}, kRing,
+            {.wall_s = 205, .gemm_s = 165, .comm_s = 145, .exposed_s = 40});
   EXPECT_EQ(verdict.bound, OverlapBound::kLatency);
   EXPECT_THAT(verdict.reason, HasSubstr("latency: a step of the ring"));
 }
 
 TEST_F(BoundTest, ProductsInPartsAreLessEfficient) {
-  const SiteVerdict verdict = Judge(
-      "fc1_fprop", 2, {.wall_s = 700, .gemm_s = 640, .comm_s = 60, .exposed_s = 60}, kRing,
-      {.wall_s = 690, .gemm_s = 680, .comm_s = 60, .exposed_s = 10});
+  const SiteVerdict verdict =
+      Judge("fc1_fprop", 2, {.wall_s = 700, .gemm_s = 640, .comm_s = 60, .exposed_s = 60}, kRing,
+            {.wall_s = 690, .gemm_s = 680, .comm_s = 60, .exposed_s = 10});
   EXPECT_EQ(verdict.bound, OverlapBound::kGemm);
   EXPECT_THAT(verdict.reason, HasSubstr("GEMM efficiency: in parts the site takes 690.0 us"));
 }

@@ -3,10 +3,12 @@
 //
 // usage: fake_launcher MACHINE NOISE --case FILE --output DIR
 // A case whose id contains $FAKE_LAUNCHER_FAILS ends with status 3; $FAKE_LAUNCHER_LOG gets a line
-// per case.
+// per case. With $FAKE_LAUNCHER_NCCL_BESIDE, collectives that no product waits for run beside it
+// even without userbuffers, and slow it down by a tenth, as TransformerEngine's do.
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -60,6 +62,11 @@ CaseSample Drawable(CaseSample sample) {
   return sample;
 }
 
+void RunBeside(CaseSample& sample) {
+  sample.gemm_s *= 1.1;
+  sample.wall_s = std::max(sample.gemm_s, sample.comm_s);
+}
+
 int Main(int argc, char** argv) {
   if (argc != 7) return 2;
   const planner::OverlapMachine machine = planner::FindMachine(argv[1]);
@@ -81,7 +88,13 @@ int Main(int argc, char** argv) {
   SimulatedBackend backend(ModelOf(file, overlap_case.site.op),
                            file["case"]["tokens"].as<int64_t>(), machine, std::atof(argv[2]), 5);
   CaseResult result = backend.Measure({overlap_case}).at(id);
-  for (CaseSample& sample : result.samples) sample = Drawable(sample);
+  const bool beside = std::getenv("FAKE_LAUNCHER_NCCL_BESIDE") != nullptr && overlap_case.tp > 1 &&
+                      overlap_case.setting.method == spec::OverlapMethod::kSequential &&
+                      spec::CollectiveOf(overlap_case.site) == spec::SiteCollective::kBeside;
+  for (CaseSample& sample : result.samples) {
+    if (beside) RunBeside(sample);
+    sample = Drawable(sample);
+  }
   for (int rank = 0; rank < overlap_case.tp; ++rank)
     core::WriteFileAtomically(output / fmt::format("rank{}.json", rank),
                               SyntheticTrace(overlap_case, rank, result.samples));

@@ -25,6 +25,7 @@ class TraceBuilder {
   TraceBuilder(const OverlapCase& overlap_case, int rank) : case_(overlap_case), rank_(rank) {}
 
   void Add(const CaseSample& sample);
+  void Add(const TraceKernel& kernel, bool covered);
   std::string Finish() &&;
 
  private:
@@ -35,6 +36,8 @@ class TraceBuilder {
   void Gemm(int64_t start_ns, int64_t end_ns);
   void Comm(int64_t start_ns, int64_t end_ns);
   bool Gathers() const;
+  // The range that launched everything since `range_ns`.
+  void Range(int64_t range_ns);
 
   const OverlapCase& case_;
   int rank_;
@@ -133,7 +136,25 @@ void TraceBuilder::Add(const CaseSample& sample) {
   } else {
     Gemm(now_ns_, now_ns_ + gemm);
     if (comm > 0) Comm(end_ns - comm, end_ns);
+    // What the ring brought is summed behind its last step: neither product nor communication.
+    if (case_.setting.method == OverlapMethod::kRingExchange)
+      Kernel("void reduce_bf16_cuda(void*, void*, int, int)", "kernel", kGemmStream,
+             end_ns - std::min<int64_t>(500, wall), end_ns);
   }
+  Range(range_ns);
+  now_ns_ = end_ns + kGapNs;
+}
+
+void TraceBuilder::Add(const TraceKernel& kernel, bool covered) {
+  host_ns_ = now_ns_ - 50'000;
+  const int64_t range_ns = host_ns_;
+  Gemm(now_ns_, now_ns_ + (covered ? 100'000 : 50'000));
+  Kernel(kernel.name, kernel.category, kCommStream, now_ns_ + 60'000, now_ns_ + 100'000,
+         kernel.threads);
+  Range(range_ns);
+}
+
+void TraceBuilder::Range(int64_t range_ns) {
   events_.push_back({{"ph", "X"},
                      {"cat", "user_annotation"},
                      {"name", spec::KeyOf(case_.site)},
@@ -141,7 +162,6 @@ void TraceBuilder::Add(const CaseSample& sample) {
                      {"tid", case_.site.pass == spec::LinearPass::kFprop ? 1000 : 1001},
                      {"ts", Microseconds(range_ns)},
                      {"dur", Microseconds(host_ns_ - range_ns + 1000)}});
-  now_ns_ = end_ns + kGapNs;
 }
 
 std::string TraceBuilder::Finish() && {
@@ -155,6 +175,13 @@ std::string TraceBuilder::Finish() && {
 }
 
 }  // namespace
+
+std::string KernelTrace(const TraceKernel& kernel, bool covered) {
+  const OverlapCase overlap_case{.site = {spec::LinearOp::kFc1, spec::LinearPass::kFprop}};
+  TraceBuilder builder(overlap_case, 0);
+  builder.Add(kernel, covered);
+  return std::move(builder).Finish();
+}
 
 std::string SyntheticTrace(const OverlapCase& overlap_case, int rank,
                            const std::vector<CaseSample>& samples) {

@@ -20,6 +20,17 @@ namespace autodist::tune {
 std::string SyntheticTrace(const OverlapCase& overlap_case, int rank,
                            const std::vector<CaseSample>& samples);
 
+// One kernel or copy beside a product.
+struct TraceKernel {
+  std::string name;
+  const char* category = "kernel";  // or "gpu_memcpy", "gpu_memset"
+  int threads = 256;                // of its only block; 1: a signal
+};
+
+// One range "fc1_fprop" of 100 us: a product on one stream over [0, 100) us, or [0, 50) when not
+// `covered`, and `kernel` on another over [60, 100).
+std::string KernelTrace(const TraceKernel& kernel, bool covered);
+
 }  // namespace autodist::tune
 
 #endif  // AUTODIST_TUNE_TESTING_SYNTHETIC_TRACE_H_
