@@ -6,6 +6,8 @@
 namespace autodist::tune {
 namespace {
 
+constexpr double kShownExcess = 3;  // of communication over the product: beyond, the rest is flat
+
 report::Chart LayerChart(const OverlapReport& report) {
   report::Series chosen{.name = "chosen"}, sequential{.name = "without userbuffers"};
   report::Series bound{.name = "all hidden that can be"}, limit{.name = "limit of the rule"};
@@ -45,13 +47,14 @@ void AddBulkCharts(const OverlapReport& report, const TpFindings& size, report::
       if (num_sm > 4 && num_sm % 4 != 0) continue;
       const planner::BulkTimes times = planner::BulkSeconds(
           site.context.problem, site.context.measured, num_sm, options.machine);
+      if (times.comm_s > kShownExcess * times.gemm_s) continue;
       gemm_formula.points.push_back({static_cast<double>(num_sm), times.gemm_s * 1e6});
       comm_formula.points.push_back({static_cast<double>(num_sm), times.comm_s * 1e6});
     }
     page.AddChart({.title = fmt::format("{}, bulk", spec::KeyOf(site.context.site)),
                    .x_label = "multiprocessors for communication",
                    .y_label = "microseconds",
-                   .series = {gemm, comm, gemm_formula, comm_formula}});
+                   .series = {gemm_formula, comm_formula, gemm, comm}});
   }
 }
 

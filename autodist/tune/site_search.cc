@@ -17,7 +17,9 @@ using spec::OverlapSetting;
 
 constexpr double kWorthMeasuring = 1.15;  // of the best prediction
 constexpr double kTie = 1.005;
-constexpr double kWaits = 0.9;  // exposed share from which on nothing runs beside communication
+// Of communication: exposed at least so much, it waits for the product, or the product for it.
+// Noise of the times alone takes a share away.
+constexpr double kWaits = 0.7;
 constexpr double kSmallError = 0.02;  // of a time: not worth another measurement
 constexpr double kCalmSpread = 0.03;  // noise above it is answered with more repeats
 constexpr int kMostRepeats = 8;  // times options.repeats: a case costs its start, not its repeats

@@ -18,8 +18,8 @@ namespace {
 using trace::EventClass;
 
 trace::OverlapMetrics MetricsOf(const TraceKernel& kernel, bool covered) {
-  const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) /
-                                     fmt::format("branch_{}.json", ::getpid());
+  const std::filesystem::path path =
+      std::filesystem::path(::testing::TempDir()) / fmt::format("branch_{}.json", ::getpid());
   std::ofstream(path) << KernelTrace(kernel, covered);
   const trace::Trace trace = trace::ReadTrace(path, trace::Classifier());
   std::filesystem::remove(path);

@@ -1,8 +1,8 @@
 // For tests: an accelerator in host memory that does as little as the contract allows.
 //
 // Queued work runs only when somebody waits for it, or asks an event that is not reached yet, so
-// that a missing Synchronize() shows every time, not once in a hundred runs. Fresh memory is full of
-// 0xcd. A copy from or to memory that is not the accelerator's, or not any more, fails a CHECK.
+// that a missing Synchronize() shows every time, not once in a hundred runs. Fresh memory is full
+// of 0xcd. A copy from or to memory that is not the accelerator's, or not any more, fails a CHECK.
 #ifndef AUTODIST_DEVICE_TESTING_FAKE_ACCELERATOR_H_
 #define AUTODIST_DEVICE_TESTING_FAKE_ACCELERATOR_H_
 
