@@ -4,8 +4,9 @@
 // accelerator_conformance.h. The CPU is not behind this interface: Buffer, ThreadPool and Stream
 // are what it works with, and they have no virtual calls.
 //
-// Who uses what: runtime/ loads weights through pinned memory and copies, and captures decode
-// steps (runtime/graph_cache.h); comm/nccl_communicator.h queues collectives and watches events.
+// What uses it: weights are loaded through pinned memory (upload.h), decode steps are captured
+// (runtime/graph_cache.h), collectives are queued and events watched (comm/nccl_communicator.h).
+// Kernels that would bring these together are not there yet.
 //
 // Threads: an Accelerator may be used by several threads, and so may Event::Reached(); a Queue or a
 // Graph by one at a time. Lifetime: what an accelerator made goes before it; memory goes after the
