@@ -231,8 +231,14 @@ int TuneCommand::Run() {
 // 1 when cases failed that the answer rests on.
 int TuneCommand::Finish(const tune::OverlapReport& report, const std::string& script) const {
   if (!output_dir_.empty()) tune::WriteReportFiles(report, output_dir_);
-  Print(json_ ? JsonText(tune::ToJson(report)) : tune::ToText(report));
-  if (!script.empty() && !json_) PrintLine("next: run {}, then this command again", script);
+  if (json_) {
+    core::Json document = tune::ToJson(report);
+    if (!script.empty()) document["script"] = script;
+    PrintJson(document);
+  } else {
+    Print(tune::ToText(report));
+    if (!script.empty()) PrintLine("next: run {}, then this command again", script);
+  }
   if (report.outcome.undecided.empty()) return 0;
   core::Log("nothing is decided: {}", report.outcome.undecided);
   return static_cast<int>(core::ErrorKind::kRuntime);

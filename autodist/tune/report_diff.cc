@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <map>
 #include <optional>
 #include <utility>
@@ -73,7 +74,10 @@ Summary ReadSummary(const std::filesystem::path& path) {
 }
 
 std::string Change(double a_us, double b_us) {
-  return a_us > 0 ? fmt::format("{:+.1f} %", 100 * (b_us / a_us - 1)) : "-";
+  if (a_us <= 0) return "-";
+  // Rounded first: no "-0.0".
+  const double percent = std::round(1000 * (b_us / a_us - 1)) / 10;
+  return fmt::format("{:+.1f} %", percent + 0.0);
 }
 
 void AddRow(const SiteDifference& row, report::Table& table) {

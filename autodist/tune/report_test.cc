@@ -98,6 +98,10 @@ TEST(OverlapReportTest, WhatWasNotCheckedIsSaid) {
               HasSubstr("whether the model fits into memory was not checked"));
   EXPECT_THAT(ToText(Tune("Qwen3-8B", "RTX-4090")), HasSubstr("userbuffers need NVLink"));
   EXPECT_THAT(ToText(Tune("Qwen3-8B", "H100-SXM")), Not(HasSubstr("NVLink")));
+  OverlapOptions options;
+  options.te_version = {3, 0};
+  EXPECT_THAT(ToText(Tune("Qwen3-8B", "H100-SXM", options)),
+              HasSubstr("TransformerEngine 3.0 is configured by the rules of 2.18"));
 }
 
 TEST(OverlapReportTest, ModelsThatCannotBeCutStop) {

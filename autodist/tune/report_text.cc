@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "autodist/tune/site_verdict.h"
+#include "autodist/tune/transformer_engine.h"
 
 namespace autodist::tune {
 namespace {
@@ -70,6 +71,10 @@ void AddDoubts(const OverlapReport& report, std::vector<std::string>& texts) {
     texts.push_back(
         "TransformerEngine's userbuffers need NVLink, which this machine has not: rings and bulk "
         "are what an engine without that need could gain, and its files are for comparison only");
+  if (report.options.te_version > kNewestTeVersion)
+    texts.push_back(fmt::format(
+        "TransformerEngine {} is configured by the rules of {}, the newest that is known",
+        ToText(report.options.te_version), ToText(kNewestTeVersion)));
   const std::vector<spec::LinearOp> others = UnmeasuredOperators(report.options, report.model);
   if (!others.empty())
     texts.push_back(

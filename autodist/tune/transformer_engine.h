@@ -26,6 +26,9 @@ struct TeVersion {
 TeVersion ParseTeVersion(std::string_view text);
 std::string ToText(TeVersion version);
 
+// The newest version whose source the rules here were read from; later ones are taken to be alike.
+inline constexpr TeVersion kNewestTeVersion = {2, 18};
+
 // The limit of num_sm, whatever the method.
 inline constexpr int kMaxNumSm = 32;
 
