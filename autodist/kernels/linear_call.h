@@ -3,6 +3,7 @@
 #define AUTODIST_KERNELS_LINEAR_CALL_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 #include "autodist/core/tensor_view.h"
@@ -66,6 +67,27 @@ void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, const Bod
       run(0, rows, begin, end - begin, worker);
     });
   }
+}
+
+// The same for rows that are laid out in tiles. Each thread keeps the rows in its cache, so that
+// the pieces may be handed out a few at a time, to whoever is free: a thread that loses its core
+// for a while is not waited for. Rows of several slabs change places in the cache with every few
+// pieces; there each thread has one share.
+template <typename Body>
+void SplitTiled(device::Stream& stream, const cpu::TiledRows& shape, int64_t rows, int64_t pieces,
+                const Body& run) {
+  constexpr int64_t kTurns = 4;  // of each thread
+  constexpr int64_t kFewest = 4;
+  const int64_t turns = kTurns * stream.pool().threads();
+  if (shape.slabs() > 1 || stream.pool().threads() == 1 || pieces < kFewest * turns)
+    return SplitLinear(stream, rows, pieces, run);
+  std::atomic<int64_t> next{0};
+  stream.pool().Run([&](int worker) {
+    for (int64_t turn = next.fetch_add(1); turn < turns; turn = next.fetch_add(1)) {
+      const int64_t begin = pieces * turn / turns;
+      run(0, rows, begin, pieces * (turn + 1) / turns - begin, worker);
+    }
+  });
 }
 
 // Calls kernel(task, scratch) with a worker's share of the weight, or with one panel of it after

@@ -149,8 +149,10 @@ std::vector<double> LinearOf(device::Isa isa, int threads, core::ConstTensorView
 
 TEST_P(MatmulTest, BitsDoNotDependOnThreads) {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
-    // The second has too few blocks for the threads: rows are split there.
-    for (const auto& [m, n] : {std::pair<int64_t, int64_t>{3, 450}, {200, 64}, {40, 450}}) {
+    // The second has too few blocks for the threads: rows are split there. The last has enough to
+    // hand them out a few at a time.
+    for (const auto& [m, n] :
+         {std::pair<int64_t, int64_t>{3, 450}, {200, 64}, {40, 450}, {70, 2100}}) {
       const TestMatrix x = TestMatrix(dtype, m, 300).Randomize(1);
       const OwnedWeight packed(stream_, TestMatrix(dtype, n, 300).Randomize(2), dtype);
       const std::vector<double> one = LinearOf(GetParam(), 1, x.view(), packed.view());

@@ -53,32 +53,30 @@ cpu::GatedTask GatedShare(const LinearCall& call, ActivationKind kind, core::Ten
 void GateFewRows(device::Stream& stream, const LinearCall& call, ActivationKind kind,
                  core::TensorView y_MF) {
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  stream.pool().ParallelFor(
-      y_MF.cols() / PackedLayout::kBlock, [&](int64_t begin, int64_t end, int worker) {
-        cpu::GatedTask task =
-            GatedShare(call, kind, y_MF, 0, y_MF.rows(), begin * PackedLayout::kBlock,
-                       (end - begin) * PackedLayout::kBlock);
-        task.linear.x = call.x_MK.data();
-        task.linear.x_stride = call.x_MK.stride();
-        table.linear_gated(task, stream.Scratch(worker, cpu::LinearScratchBytes()));
-      });
+  stream.pool().ParallelFor(y_MF.cols() / PackedLayout::kBlock, [&](int64_t begin, int64_t end,
+                                                                    int worker) {
+    cpu::GatedTask task = GatedShare(call, kind, y_MF, 0, y_MF.rows(), begin * PackedLayout::kBlock,
+                                     (end - begin) * PackedLayout::kBlock);
+    task.linear.x = call.x_MK.data();
+    task.linear.x_stride = call.x_MK.stride();
+    table.linear_gated(task, stream.Scratch(worker, cpu::LinearScratchBytes()));
+  });
 }
 
 void GateTiledRows(device::Stream& stream, const LinearCall& call, ActivationKind kind,
                    core::TensorView y_MF) {
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
-    SplitLinear(
-        stream, rows, y_MF.cols() / kHalf,
-        [&](int64_t row, int64_t count, int64_t half, int64_t halves, int worker) {
-          cpu::TiledGatedTask task{
-              GatedShare(call, kind, y_MF, first + row, count, half * kHalf, halves * kHalf), shape,
-              row};
-          task.gated.linear.x = tiled;
-          table.linear_tiled_gated(
-              task, stream.Scratch(worker,
-                                   cpu::TiledLinearScratchBytes(shape, count, 2 * halves * kHalf)));
-        });
+    SplitTiled(stream, shape, rows, y_MF.cols() / kHalf,
+               [&](int64_t row, int64_t count, int64_t half, int64_t halves, int worker) {
+                 cpu::TiledGatedTask task{
+                     GatedShare(call, kind, y_MF, first + row, count, half * kHalf, halves * kHalf),
+                     shape, row};
+                 task.gated.linear.x = tiled;
+                 table.linear_tiled_gated(
+                     task, stream.Scratch(worker, cpu::TiledLinearScratchBytes(
+                                                      shape, count, 2 * halves * kHalf)));
+               });
   });
 }
 
@@ -92,19 +90,19 @@ bool IsTiled(device::Stream& stream, const LinearCall& call) {
 void LinearTiled(device::Stream& stream, const LinearCall& call) {
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
-    SplitLinear(stream, rows, call.weight.layout.blocks(),
-                [&](int64_t row, int64_t count, int64_t block, int64_t blocks, int worker) {
-                  cpu::LinearTask task = call.Part(first + row, count, block, blocks);
-                  task.x = tiled;
-                  RunOnWeight(
-                      stream, call, task, worker,
-                      [&](const cpu::LinearTask& part) {
-                        return cpu::TiledLinearScratchBytes(shape, count, part.outputs);
-                      },
-                      [&](const cpu::LinearTask& part, void* scratch) {
-                        table.linear_tiled({part, shape, row}, scratch);
-                      });
-                });
+    SplitTiled(stream, shape, rows, call.weight.layout.blocks(),
+               [&](int64_t row, int64_t count, int64_t block, int64_t blocks, int worker) {
+                 cpu::LinearTask task = call.Part(first + row, count, block, blocks);
+                 task.x = tiled;
+                 RunOnWeight(
+                     stream, call, task, worker,
+                     [&](const cpu::LinearTask& part) {
+                       return cpu::TiledLinearScratchBytes(shape, count, part.outputs);
+                     },
+                     [&](const cpu::LinearTask& part, void* scratch) {
+                       table.linear_tiled({part, shape, row}, scratch);
+                     });
+               });
   });
 }
 
