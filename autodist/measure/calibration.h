@@ -21,7 +21,8 @@ namespace autodist::measure {
 //   wait_fraction_*         the same with a meeting after each half of a layer
 //   attention_*, cache_*    kernel_rates.h
 //   row_bytes_per_s, operation_s
-//   link_*, host_link_*     AllReduce() of 4 KiB, ReduceScatter() and AllGather() of 2 MiB, within
+//   link_*, host_link_*     AllReduce() of 64 bytes, ReduceScatter() and AllGather() of 2 MiB,
+//   within
 //                           a host and between hosts
 spec::Cluster Calibrate(comm::Communicator& world, device::Stream& stream, int hosts, int cores,
                         core::DType dtype);

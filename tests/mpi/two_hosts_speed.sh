@@ -48,7 +48,7 @@ status=0
 for gbit in 1 10; do
   for end in "$a va$$" "$b vb$$"; do
     read -r host device <<<"$end"
-    tc -n "$host" qdisc replace dev "$device" root tbf rate "${gbit}gbit" burst 256kb latency 50ms ||
+    tc -n "$host" qdisc replace dev "$device" root tbf rate "${gbit}gbit" burst $((4 * gbit))kb latency 50ms ||
       skip "tc tbf is not permitted"
   done
   on_both calibrate --output "$work/cluster.json" >/dev/null
