@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 #include "autodist/core/error.h"
@@ -293,6 +294,9 @@ std::string CaseYaml(const OverlapCase& overlap_case, const spec::OverlapModel& 
       "  ub_bulk_dgrad: {}\n  ub_bulk_wgrad: {}\n",
       flag(flags.overlap_ag), flag(flags.overlap_rs), flag(flags.overlap_rs_dgrad),
       flag(flags.bulk_dgrad), flag(flags.bulk_wgrad));
+  text += "megatron:\n";
+  std::istringstream arguments(MegatronFlags(overlap_case.tp, flags, "<userbuffers, as a file>"));
+  for (std::string line; std::getline(arguments, line);) text += fmt::format("  - \"{}\"\n", line);
   std::string config = ToYaml(ConfigOf(overlap_case), overlap_case.tp, options.te_version,
                               "What TransformerEngine is given:");
   // One level deeper.

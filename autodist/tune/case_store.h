@@ -1,7 +1,8 @@
 // The directory of a tuning that measures on devices: cases out, traces in.
 //
 //   test_cases/test_cases.json   every case that was ever asked for, with its round
-//   test_cases/<id>.yaml         one case: operator, shape, switches, userbuffers
+//   test_cases/<id>.yaml         one case: operator, shape, switches, Megatron's arguments for
+//                                them, userbuffers
 //   test_cases/round_<n>.sh      runs the cases of round n that are not done
 //   test_cases/lock              while a program asks for cases or runs them
 //   traces/<id>/                 what the launcher wrote: rank<r>.json or .json.gz, a profiler

@@ -64,11 +64,13 @@ void AddAnswers(const OverlapReport& report, const std::filesystem::path& direct
     const std::string config = Yaml(report, size);
     if (size.tp == report.outcome.optimal_tp) {
       files[kOptimalConfig] = config;
-      files[kOptimalFlags] = MegatronFlags(size, (absolute / kOptimalConfig).string());
+      files[kOptimalFlags] =
+          MegatronFlags(size.tp, size.flags.flags, (absolute / kOptimalConfig).string());
     }
     if (size.tp == 1) continue;
     files[ConfigName(size.tp)] = config;
-    files[FlagsName(size.tp)] = MegatronFlags(size, (absolute / ConfigName(size.tp)).string());
+    files[FlagsName(size.tp)] =
+        MegatronFlags(size.tp, size.flags.flags, (absolute / ConfigName(size.tp)).string());
   }
 }
 

@@ -136,10 +136,9 @@ std::string ToYaml(const TeConfig& config, int tp, TeVersion version, const std:
   return text;
 }
 
-std::string MegatronFlags(const TpFindings& size, const std::string& config_file) {
-  const OverlapFlags& flags = size.flags.flags;
-  std::string text = fmt::format("--tensor-model-parallel-size {}\n", size.tp);
-  if (size.tp == 1) return text;
+std::string MegatronFlags(int tp, const OverlapFlags& flags, const std::string& config_file) {
+  std::string text = fmt::format("--tensor-model-parallel-size {}\n", tp);
+  if (tp == 1) return text;
   text += "--sequence-parallel\n";
   if (!flags.any()) return text;
   text += fmt::format("--tp-comm-overlap\n--tp-comm-overlap-cfg {}\n", config_file);

@@ -35,9 +35,9 @@ std::string WhyInvalid(const TeConfig& config, const spec::OverlapModel& model, 
 // on the device; `heading` becomes its first comment. An empty configuration is "{}".
 std::string ToYaml(const TeConfig& config, int tp, TeVersion version, const std::string& heading);
 
-// Megatron-LM's arguments, one a line, for `size`, whose file is `config_file`. Switches that are
-// no arguments but fields of its transformer configuration stand in comments.
-std::string MegatronFlags(const TpFindings& size, const std::string& config_file);
+// Megatron-LM's arguments, one a line, for a tp with these switches, whose file is `config_file`.
+// Switches that are no arguments but fields of its transformer configuration stand in comments.
+std::string MegatronFlags(int tp, const OverlapFlags& flags, const std::string& config_file);
 
 }  // namespace autodist::tune
 

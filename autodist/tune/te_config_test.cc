@@ -149,9 +149,10 @@ TEST(TeConfigTest, AWgradInBulkBringsItsDgradAlong) {
 
 TEST(TeConfigTest, MegatronArguments) {
   TpFindings size{.tp = 4};
-  EXPECT_EQ(MegatronFlags(size, "f.yaml"), "--tensor-model-parallel-size 4\n--sequence-parallel\n");
+  EXPECT_EQ(MegatronFlags(size.tp, size.flags.flags, "f.yaml"),
+            "--tensor-model-parallel-size 4\n--sequence-parallel\n");
   size.flags.flags = {.overlap_ag = true, .bulk_dgrad = true, .disable_qkv = true};
-  EXPECT_EQ(MegatronFlags(size, "f.yaml"),
+  EXPECT_EQ(MegatronFlags(size.tp, size.flags.flags, "f.yaml"),
             "--tensor-model-parallel-size 4\n--sequence-parallel\n--tp-comm-overlap\n"
             "--tp-comm-overlap-cfg f.yaml\n--disable-tp-comm-overlap-rs\n"
             "--disable-tp-comm-bulk-wgrad\n"
