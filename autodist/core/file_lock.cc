@@ -14,8 +14,7 @@
 namespace autodist::core {
 namespace {
 
-constexpr std::string_view kMagic =
-    "autodist-lock pid ";  // cache_inventory.cc knows our files by it
+constexpr std::string_view kMagic = "autodist-lock pid ";  // by which our files are known
 
 // "pid 123", with the host when it is not this one; empty when the owner has not written it (yet).
 std::string ReadHolder(int descriptor) {

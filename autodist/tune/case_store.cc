@@ -81,8 +81,7 @@ CaseStore::CaseStore(std::filesystem::path directory, spec::OverlapModel model,
     std::string holder;
     lock_ = core::FileLock::TryAcquire(directory_ / "test_cases" / "lock", holder);
     if (!lock_)
-      throw core::BadInput("--output-dir {}: is in use by {}", directory_.string(),
-                           holder.empty() ? "another program" : holder);
+      throw core::BadInput("--output-dir {}: is in use by {}", directory_.string(), holder);
   }
   if (std::filesystem::exists(directory_ / "test_cases" / "test_cases.json")) ReadIndex();
 }

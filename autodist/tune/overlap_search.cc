@@ -174,19 +174,13 @@ int Search::SizeForMemory() {
          spec::WhyNotDivisible(model_, 2 * tp, options_.max_token_len).empty())
     tp *= 2;
   if (needed(tp) <= usable) return tp;
-  const double gigabytes = needed(tp) / 1e9;
-  if (tp == options_.max_tp_size && tp < 8)
-    outcome_.remarks.push_back(
-        fmt::format("weights, gradients and optimizer take {:.0f} GB per device even at tp {}, "
-                    "more than {:.0f} "
-                    "GB: try --max-tp-size {}, pipeline parallelism or more machines",
-                    gigabytes, tp, usable / 1e9, 2 * tp));
-  else
-    outcome_.remarks.push_back(
-        fmt::format("weights, gradients and optimizer take {:.0f} GB per device even at tp {}, "
-                    "more than {:.0f} "
-                    "GB: this model also needs pipeline parallelism or more machines",
-                    gigabytes, tp, usable / 1e9));
+  outcome_.remarks.push_back(fmt::format(
+      "weights, gradients and optimizer take {:.0f} GB per device even at tp {}, more than {:.0f} "
+      "GB: {}",
+      needed(tp) / 1e9, tp, usable / 1e9,
+      tp == options_.max_tp_size && tp < 8
+          ? fmt::format("try --max-tp-size {}, pipeline parallelism or more machines", 2 * tp)
+          : "this model also needs pipeline parallelism or more machines"));
   return 1;
 }
 

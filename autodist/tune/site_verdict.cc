@@ -54,21 +54,19 @@ std::string BoundText(OverlapBound bound, const SiteFindings& site, const Measur
                       const OverlapOptions& options) {
   const planner::SiteTimes& times = site.context.measured;
   const bool steps = InSteps(site, overlap);
-  const char* const what =
-      steps ? "a step of the ring takes {:.2f} times as long as its part of the product"
-            : "the collective takes {:.2f} times as long as the product";
+  const std::string ratio = fmt::format(
+      "{} takes {:.2f} times as long as {}", steps ? "a step of the ring" : "the collective",
+      HidingRatio(site, overlap), steps ? "its part of the product" : "the product");
   switch (bound) {
     case OverlapBound::kNone:
       return "";
     case OverlapBound::kBandwidth:
       // Of a ring the last step hides nothing: p <= 2 D BW / (b F).
       return fmt::format(
-          "bandwidth: {}, and by the formulas could hide up to tp {:.1f}",
-          fmt::format(fmt::runtime(what), HidingRatio(site, overlap)),
+          "bandwidth: {}, and by the formulas could hide up to tp {:.1f}", ratio,
           planner::HideableTp(site.context.problem, options.machine) - (steps ? 1 : 0));
     case OverlapBound::kLatency:
-      return fmt::format("latency: {}, more than half of it for its steps",
-                         fmt::format(fmt::runtime(what), HidingRatio(site, overlap)));
+      return fmt::format("latency: {}, more than half of it for its steps", ratio);
     case OverlapBound::kContention:
       return fmt::format("contention: the product is {:.0f} % slower beside communication",
                          100 * (Contention(site, overlap, options) - 1));
