@@ -16,6 +16,7 @@
 #include "autodist/comm/conformance.h"
 #include "autodist/comm/rendezvous.h"
 #include "autodist/comm/unique_fd.h"
+#include "autodist/core/testing/child_process.h"
 
 namespace autodist::comm {
 namespace {
@@ -24,17 +25,12 @@ std::string JobName() { return fmt::format("test of process {}", ::getpid()); }
 
 // Forks one process per rank. This program has no threads of its own, so that forking is safe.
 std::vector<pid_t> StartProcesses(int ranks, const std::function<void(int rank)>& body) {
-  std::fflush(nullptr);
   std::vector<pid_t> processes;
-  for (int rank = 0; rank < ranks; ++rank) {
-    const pid_t pid = ::fork();
-    if (pid == 0) {
+  for (int rank = 0; rank < ranks; ++rank)
+    processes.push_back(core::testing::StartChild([&] {
       body(rank);
-      std::fflush(nullptr);
-      ::_exit(testing::Test::HasFailure() ? 1 : 0);
-    }
-    processes.push_back(pid);
-  }
+      return testing::Test::HasFailure() ? 1 : 0;
+    }));
   return processes;
 }
 

@@ -2,13 +2,17 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace autodist::core {
@@ -16,18 +20,26 @@ namespace {
 
 constexpr std::string_view kMagic = "autodist-lock pid ";  // by which our files are known
 
-// "pid 123", with the host when it is not this one; empty when the owner has not written it (yet).
-std::string ReadHolder(int descriptor) {
+struct Holder {
+  std::string name;      // "pid 123", with the host when it is not this one
+  bool is_dead = false;  // known only of this host's
+};
+
+// An empty name when the owner has not written it (yet).
+Holder ReadHolder(int descriptor) {
   std::array<char, 512> text;
   const ssize_t got = ::pread(descriptor, text.data(), text.size(), 0);
   const std::string_view line(text.data(), got > 0 ? static_cast<size_t>(got) : 0);
   const size_t host = line.find(" host ");
   const size_t end = line.find('\n');
   if (!line.starts_with(kMagic) || host == line.npos || end == line.npos || host + 6 > end)
-    return "";
+    return {};
   const std::string_view name = line.substr(host + 6, end - host - 6);
   const std::string_view pid = line.substr(kMagic.size(), host - kMagic.size());
-  return name == HostName() ? fmt::format("pid {}", pid) : fmt::format("pid {} on {}", pid, name);
+  if (name != HostName()) return {fmt::format("pid {} on {}", pid, name)};
+  pid_t number = 0;
+  std::from_chars(pid.data(), pid.data() + pid.size(), number);
+  return {fmt::format("pid {}", pid), number > 0 && ::kill(number, 0) != 0 && errno == ESRCH};
 }
 
 bool StillNamed(const std::filesystem::path& path, int descriptor) {
@@ -73,24 +85,28 @@ std::optional<FileLock> FileLock::TryAcquire(const std::filesystem::path& path,
         ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
     if (descriptor < 0) throw std::system_error(errno, std::generic_category(), path.string());
     if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-      holder = ReadHolder(descriptor);
-      if (holder.empty()) holder = "an unknown pid";
+      const Holder found = ReadHolder(descriptor);
       ::close(descriptor);
+      if (found.is_dead) {  // a process it was just starting has the descriptor until it executes
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        continue;
+      }
+      holder = found.name.empty() ? "an unknown pid" : found.name;
       return std::nullopt;
     }
-    if (!StillNamed(path,
-                    descriptor)) {  // the previous owner removed it between our open and flock
+    if (!StillNamed(path, descriptor)) {  // its owner removed it between our open and flock
       ::close(descriptor);
       continue;
     }
-    holder = ReadHolder(descriptor);
+    holder = ReadHolder(descriptor).name;
     const std::string line = fmt::format("{}{} host {}\n", kMagic, ::getpid(), HostName());
     // Only messages depend on the text: a full disk must not keep us from taking the lock.
     if (::ftruncate(descriptor, 0) == 0) [[maybe_unused]]
       const ssize_t ignored = ::pwrite(descriptor, line.data(), line.size(), 0);
     return FileLock(path, descriptor);
   }
-  holder = "several jobs";  // that take and release it faster than we look
+  // Taken and released faster than we look, or kept by what a dead owner has started.
+  holder = "several jobs";
   return std::nullopt;
 }
 

@@ -16,10 +16,10 @@ namespace autodist::core {
 // Movable; releases itself. Locks taken by threads of one process exclude each other too.
 class FileLock {
  public:
-  // Tries once, without waiting. nullopt: somebody else holds it, and `holder` says who ("pid 123",
-  // "pid 123 on host-b"). When the file was left by a dead owner, the lock is taken over and
-  // `holder` names the dead one; else `holder` is empty. Throws std::system_error when the file
-  // cannot be created.
+  // Tries once, without waiting, except a second at most for what a dead owner was just starting.
+  // nullopt: somebody else holds it, and `holder` says who ("pid 123", "pid 123 on host-b"). When
+  // the file was left by a dead owner, the lock is taken over and `holder` names the dead one; else
+  // `holder` is empty. Throws std::system_error when the file cannot be created.
   static std::optional<FileLock> TryAcquire(const std::filesystem::path& path, std::string& holder);
 
   ~FileLock();

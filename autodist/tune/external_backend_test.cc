@@ -20,6 +20,7 @@
 #include "autodist/arch/known_models.h"
 #include "autodist/core/error.h"
 #include "autodist/core/random.h"
+#include "autodist/core/testing/child_process.h"
 #include "autodist/tune/case_traces.h"
 #include "autodist/tune/overlap_tuner.h"
 #include "autodist/tune/report_files.h"
@@ -223,12 +224,11 @@ TEST_F(ExternalBackendTest, KilledAtAnyPointItResumes) {
   ::setenv("FAKE_LAUNCHER_LOG", log.c_str(), 1);
   int kills = 0;
   while (true) {
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
+    const pid_t child = core::testing::StartChild([&] {
       Call(Mode::kRun);
-      ::_exit(0);
-    }
+      return 0;
+    });
+    ASSERT_GT(child, 0);
     // Longer from kill to kill, so that a slow machine gets to the end too.
     const double random = core::UniformDouble(3, 1, static_cast<uint64_t>(kills));
     const auto patience_us = static_cast<int64_t>((1000 + 150000 * random) * (1 + kills / 10.0));
@@ -243,7 +243,10 @@ TEST_F(ExternalBackendTest, KilledAtAnyPointItResumes) {
       ::waitpid(child, &status, 0);
       break;
     }
-    if (WIFEXITED(status)) break;
+    if (WIFEXITED(status)) {
+      ASSERT_EQ(WEXITSTATUS(status), 0);
+      break;
+    }
     ASSERT_LT(++kills, 1000);
   }
   EXPECT_EQ(Content(Call(Mode::kRead)), expected);
