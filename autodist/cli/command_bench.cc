@@ -135,7 +135,7 @@ int BenchCommand::RunSweep() {
     const std::filesystem::path directory = run_.output_dir();
     core::WriteFileAtomically(directory / "sweep.csv", measure::ToTable(results).ToCsv());
     core::WriteFileAtomically(directory / "sweep.html", measure::ToPage(results, subject).ToHtml());
-    core::WriteFileAtomically(directory / "sweep.json", JsonText(measure::ToJson(results)));
+    core::WriteFileAtomically(directory / "sweep.json", core::JsonText(measure::ToJson(results)));
     const measure::SweepPoint& point = results.back().point;
     const std::string& skipped = results.back().skipped;
     core::Log("{} of {}: tp {} x pp {}, {}, weights {}, prompt {}, output {}, batch {}: {}",
@@ -149,7 +149,7 @@ int BenchCommand::RunSweep() {
                                                                        .seed = bench_.seed,
                                                                        .context_length = context_},
                                                                       save);
-  Print(run_.json() ? JsonText(measure::ToJson(results)) : measure::ToText(results));
+  Print(run_.json() ? core::JsonText(measure::ToJson(results)) : measure::ToText(results));
   return 0;
 }
 
@@ -162,7 +162,7 @@ int BenchCommand::Run() {
   const measure::BenchReport report = measure::RunBench(runner, bench_);
   trace_.Write(runner);
   if (!runner.holds_rank0()) return 0;
-  const std::string document = JsonText(measure::ToJson(report));
+  const std::string document = core::JsonText(measure::ToJson(report));
   Print(run_.json() ? document : measure::ToText(report));
   if (!run_.output_dir().empty())
     core::WriteFileAtomically(std::filesystem::path(run_.output_dir()) / "bench.json", document);

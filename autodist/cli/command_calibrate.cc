@@ -95,7 +95,7 @@ int CalibrateCommand::Run() {
   });
   if (!job.holds_rank0()) return 0;
   const core::Json document = spec::ToJson(clusters.front());
-  core::WriteFileAtomically(output_, JsonText(document));
+  core::WriteFileAtomically(output_, core::JsonText(document));
   if (json_)
     PrintJson(document);
   else

@@ -306,7 +306,7 @@ core::Json GenerateCommand::ResultJson(const ModelRunner& runner,
 void GenerateCommand::Save(const ModelRunner& runner, const infer::Timing& timing) const {
   if (run_.output_dir().empty()) return;
   core::WriteFileAtomically(std::filesystem::path(run_.output_dir()) / "generate.json",
-                            JsonText(ResultJson(runner, timing)));
+                            core::JsonText(ResultJson(runner, timing)));
 }
 
 }  // namespace

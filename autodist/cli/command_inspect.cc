@@ -21,7 +21,7 @@ class InspectCommand final : public Command {
   }
   int Run() override {
     const Inspection inspection = Inspect(checkpoint::ResolveModelDirectory(model_.Resolve()));
-    Print(json_ ? JsonText(ToJson(inspection)) : ToText(inspection));
+    Print(json_ ? core::JsonText(ToJson(inspection)) : ToText(inspection));
     return 0;
   }
 

@@ -48,12 +48,13 @@ int PlanCommand::Run() {
   const runtime::PlannedModel planned = runtime::PlanModel(options);
   if (runtime::LaunchOf(options).rank != 0) return 0;  // one process of a launched job prints
   const core::Json document = spec::ToJson(planned.plan);
-  Print(run_.json() ? JsonText(document) : planner::Explain(planned.model.config, planned.plan));
+  Print(run_.json() ? core::JsonText(document)
+                    : planner::Explain(planned.model.config, planned.plan));
   if (!run_.json())
     for (const std::string& remark : planned.model.remarks) PrintLine("note: {}", remark);
   if (!run_.output_dir().empty())
     core::WriteFileAtomically(std::filesystem::path(run_.output_dir()) / "plan.json",
-                              JsonText(document));
+                              core::JsonText(document));
   return 0;
 }
 

@@ -205,7 +205,7 @@ void TuneCommand::Prepare() {
 int TuneCommand::Run() {
   if (words_[0] == "diff") {
     const tune::ReportDifference difference = tune::DiffReports(words_[1], words_[2]);
-    Print(json_ ? JsonText(tune::ToJson(difference)) : tune::ToText(difference));
+    Print(json_ ? core::JsonText(tune::ToJson(difference)) : tune::ToText(difference));
     return 0;
   }
   if (!mode_) {

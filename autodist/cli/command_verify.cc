@@ -163,7 +163,7 @@ int VerifyCommand::Run() {
   measure::VerificationReport report =
       measure::Judge(plan, ids_, mesh, one_rank, exact ? &*exact : nullptr);
   report.nonfinite_weights = FindNonFiniteWeights(options_.model_name_or_path, plan);
-  const std::string document = JsonText(measure::ToJson(report));
+  const std::string document = core::JsonText(measure::ToJson(report));
   Print(run_.json() ? document : measure::ToText(report));
   if (!run_.output_dir().empty())
     core::WriteFileAtomically(std::filesystem::path(run_.output_dir()) / "verify.json", document);

@@ -20,8 +20,6 @@ void Print(std::string_view text) {
   }
 }
 
-std::string JsonText(const core::Json& document) { return core::DumpJson(document, 2) + "\n"; }
-
-void PrintJson(const core::Json& document) { Print(JsonText(document)); }
+void PrintJson(const core::Json& document) { Print(core::JsonText(document)); }
 
 }  // namespace autodist::cli

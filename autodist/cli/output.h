@@ -21,8 +21,7 @@ void PrintLine(fmt::format_string<Args...> format, Args&&... args) {
   Print(fmt::format(format, std::forward<Args>(args)...) + "\n");
 }
 
-// What --json and the files beside it hold: indented by two, a newline behind.
-std::string JsonText(const core::Json& document);
+// Prints core::JsonText(document).
 void PrintJson(const core::Json& document);
 
 }  // namespace autodist::cli

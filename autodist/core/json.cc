@@ -160,8 +160,12 @@ Json ParseJsonFile(const std::filesystem::path& path, uint64_t max_bytes) {
   return ParseJson(ReadFile(path, max_bytes), path.string());
 }
 
-std::string DumpJson(const Json& value, int indent) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+std::string DumpJson(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string JsonText(const Json& document) {
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 JsonFields::JsonFields(const Json& object, std::string_view source)

@@ -52,9 +52,12 @@ Json ParseJson(std::string_view text, std::string_view source, JsonTaker& taker)
 // Reads and parses a file of at most `max_bytes`. Throws core::Error naming the file.
 Json ParseJsonFile(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{256} << 20);
 
-// The document as text; invalid UTF-8 inside strings is replaced, never thrown. indent < 0: one
-// line.
-std::string DumpJson(const Json& value, int indent = -1);
+// The value on one line, without an end of line. Invalid UTF-8 inside strings is replaced, never
+// thrown.
+std::string DumpJson(const Json& value);
+// The document as people read it, in files and on stdout: indented by two, a line feed behind.
+// Invalid UTF-8 as above.
+std::string JsonText(const Json& document);
 
 // Typed access to an object's fields, for configuration files. Messages: "<file>: field <name> is
 // ..., must be ...".

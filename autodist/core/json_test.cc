@@ -24,6 +24,12 @@ TEST(JsonTest, KeepsOrderAndTypes) {
   EXPECT_EQ(DumpJson(value), R"({"b":[1,-2,3.5,true,null,"é"],"a":{}})");
 }
 
+TEST(JsonTest, TextForPeopleIsIndentedAndEndsItsLine) {
+  EXPECT_EQ(JsonText({{"a", {1}}, {"b", Json::object()}}),
+            "{\n  \"a\": [\n    1\n  ],\n  \"b\": {}\n}\n");
+  EXPECT_EQ(JsonText("\xff"), "\"\uFFFD\"\n");
+}
+
 TEST(JsonTest, RefusesWhatTheLibraryWouldAccept) {
   EXPECT_EQ(ErrorOf(R"({"a":1,"a":2})"), "f.json: JSON key \"a\" appears twice in one object");
   EXPECT_EQ(ErrorOf("18446744073709551616"),

@@ -125,8 +125,7 @@ void CaseStore::WriteIndex() const {
     cases.push_back(std::move(entry));
   }
   const core::Json json = {{"tuner_config", ToJson(all, model_)}, {"cases", cases}};
-  core::WriteFileAtomically(directory_ / "test_cases" / "test_cases.json",
-                            core::DumpJson(json, 2) + "\n");
+  core::WriteFileAtomically(directory_ / "test_cases" / "test_cases.json", core::JsonText(json));
 }
 
 const CaseStore::Known* CaseStore::Find(const std::string& id) const {

@@ -97,10 +97,10 @@ core::Json OverlapJson(const OverlapReport& report) {
 
 void WriteReportFiles(const OverlapReport& report, const std::filesystem::path& directory) {
   std::map<std::string, std::string> files = {
-      {"tuning_report.json", core::DumpJson(ToJson(report), 2) + "\n"},
+      {"tuning_report.json", core::JsonText(ToJson(report))},
       {"summary.txt", ToText(report)},
       {"report.html", ToPage(report).ToHtml()},
-      {"overlap.json", core::DumpJson(OverlapJson(report), 2) + "\n"}};
+      {"overlap.json", core::JsonText(OverlapJson(report))}};
   if (report.final() && report.outcome.undecided.empty()) AddAnswers(report, directory, files);
   for (const auto& [name, text] : files) core::WriteFileAtomically(directory / name, text);
   // An answer of an earlier report is not this one's.
