@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -63,6 +64,15 @@ std::string ReadFile(const std::filesystem::path& path, uint64_t max_bytes) {
   std::string content(file.size(), '\0');
   file.ReadAt(0, content.data(), content.size());
   return content;
+}
+
+std::string ReadFirstLine(const std::filesystem::path& path) {
+  constexpr uint64_t kMaxBytes = uint64_t{64} << 10;
+  const InputFile file(path);
+  std::string line(std::min(file.size(), kMaxBytes), '\0');
+  file.ReadAt(0, line.data(), line.size());
+  line.resize(std::min(line.find('\n'), line.size()));
+  return line;
 }
 
 std::filesystem::path ReplaceableFile(const std::filesystem::path& path) {

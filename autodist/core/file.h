@@ -15,6 +15,10 @@ namespace autodist::core {
 // file, unreadable or larger than `max_bytes`.
 std::string ReadFile(const std::filesystem::path& path, uint64_t max_bytes);
 
+// The first line of a log or a message, without its line feed; of a longer one the first 64 KiB.
+// Throws as above, whatever the size of the file.
+std::string ReadFirstLine(const std::filesystem::path& path);
+
 // What a whole new file may be renamed to so that it is found at `path`: `path`, or what it links
 // to. Throws core::Error (bad input) when something other than a regular file is there.
 std::filesystem::path ReplaceableFile(const std::filesystem::path& path);

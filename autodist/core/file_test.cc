@@ -21,6 +21,22 @@ TEST(FileTest, WritesAreReadBack) {
   std::filesystem::remove(path);
 }
 
+TEST(FileTest, TheFirstLineOfAFile) {
+  const auto path = Scratch("lines");
+  for (const char* content : {"one\ntwo\n", "one\n", "one"}) {
+    WriteFileAtomically(path, content);
+    EXPECT_EQ(ReadFirstLine(path), "one");
+  }
+  for (const char* content : {"\ntwo", ""}) {
+    WriteFileAtomically(path, content);
+    EXPECT_EQ(ReadFirstLine(path), "");
+  }
+  WriteFileAtomically(path, std::string(70'000, 'x'));
+  EXPECT_EQ(ReadFirstLine(path), std::string(65'536, 'x'));
+  std::filesystem::remove(path);
+  EXPECT_THROW(ReadFirstLine(path), Error);
+}
+
 TEST(FileTest, ReadPastTheEndSaysWhatIsMissing) {
   const auto path = Scratch("short");
   WriteFileAtomically(path, "abc");

@@ -37,8 +37,6 @@ core::Json IdentityOf(const core::Json& config) {
   return identity;
 }
 
-std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
-
 void Fail(CaseResult& result, std::string why) {
   if (!result.failed()) result.error = std::move(why);
   result.samples.clear();
@@ -251,8 +249,7 @@ std::optional<CaseResult> CaseStore::ReadFrom(const OverlapCase& overlap_case,
   CaseResult result;
   try {
     if (std::filesystem::exists(traces / "error.txt")) {
-      Fail(result, fmt::format("{}; its log is {}",
-                               FirstLine(core::ReadFile(traces / "error.txt", kMaxIndexBytes)),
+      Fail(result, fmt::format("{}; its log is {}", core::ReadFirstLine(traces / "error.txt"),
                                (traces / "log.txt").string()));
       return result;
     }

@@ -1,10 +1,10 @@
 #include "autodist/tune/external_backend.h"
 
 #include <algorithm>
-#include <fstream>
 #include <utility>
 
 #include "autodist/core/error.h"
+#include "autodist/core/file.h"
 #include "autodist/tune/launcher_process.h"
 
 namespace autodist::tune {
@@ -27,13 +27,6 @@ std::vector<OverlapCase> WithoutShared(const std::vector<OverlapCase>& cases) {
     if (!served) needed.push_back(overlap_case);
   }
   return needed;
-}
-
-std::string FirstLine(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
 }
 
 }  // namespace
@@ -89,7 +82,7 @@ void ExternalBackend::Run(const OverlapCase& overlap_case) const {
   LaunchEnd end = RunLauncher(store_.Command(overlap_case, options_.launcher, run), log,
                               options_.case_timeout_s);
   if (!end.started) {
-    const std::string line = FirstLine(log);
+    const std::string line = core::ReadFirstLine(log);
     std::filesystem::remove_all(run);
     throw core::BadInput("--launcher {}: cannot be started: {}", options_.launcher, line);
   }
