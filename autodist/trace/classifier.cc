@@ -1,5 +1,6 @@
 #include "autodist/trace/classifier.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -22,25 +23,25 @@ constexpr const char* kCommWords =
     "nccl|all_?reduce|all_?gather|reduce_?scatter|all_?to_?all|p2p|ptop|broadcast|send_?recv|"
     "nvshmem|symm_?mem|multimem|userbuffers";
 
+// The value that `name`, which stands in `field`, has in the order of `names`.
+template <typename Enum, size_t kCount>
+Enum ValueOf(std::string_view name, const std::array<std::string_view, kCount>& names,
+             std::string_view field, std::string_view file) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end())
+    throw core::BadInput("{}: field {} is \"{}\", must be one of {}", file, field, name,
+                         fmt::join(names, ", "));
+  return static_cast<Enum>(found - names.begin());
+}
+
 Rule RuleFromJson(const core::Json& object, const std::string& file) {
   const core::JsonFields fields(object, file);
   Rule rule;
-  const std::string class_name = fields.RequiredString("class");
-  size_t index = 0;
-  while (index < kClassNames.size() && kClassNames[index] != class_name) ++index;
-  if (index == kClassNames.size())
-    throw core::BadInput("{}: field class is \"{}\", must be one of {}", file, class_name,
-                         fmt::join(kClassNames, ", "));
-  rule.event_class = static_cast<EventClass>(index);
+  rule.event_class =
+      ValueOf<EventClass>(fields.RequiredString("class"), kClassNames, "class", file);
   rule.pattern = fields.RequiredString("pattern");
-  if (const std::optional<std::string> kind = fields.String("kind")) {
-    index = 0;
-    while (index < kKindNames.size() && kKindNames[index] != *kind) ++index;
-    if (index == kKindNames.size())
-      throw core::BadInput("{}: field kind is \"{}\", must be one of {}", file, *kind,
-                           fmt::join(kKindNames, ", "));
-    rule.kind = static_cast<EventKind>(index);
-  }
+  if (const std::optional<std::string> kind = fields.String("kind"))
+    rule.kind = ValueOf<EventKind>(*kind, kKindNames, "kind", file);
   rule.single_thread = fields.Bool("single_thread").value_or(false);
   for (const auto& [name, value] : object.items())
     if (name != "class" && name != "pattern" && name != "kind" && name != "single_thread")
