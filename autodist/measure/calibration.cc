@@ -1,7 +1,6 @@
 #include "autodist/measure/calibration.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <iterator>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "autodist/device/buffer.h"
 #include "autodist/device/thread_pool.h"
 #include "autodist/measure/kernel_rates.h"
+#include "autodist/measure/seconds.h"
 #include "autodist/measure/statistics.h"
 
 namespace autodist::measure {
@@ -23,13 +23,6 @@ constexpr int64_t kRows[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, spec::kManyRows};
 
 double MedianOf(const std::vector<double>& values) {
   return Median(values, [](double value) { return value; });
-}
-
-template <typename Body>
-double Seconds(const Body& body) {
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 // Seconds per call of `body`: the median over kRounds blocks of at least kShortestS each. All ranks

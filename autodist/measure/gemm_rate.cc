@@ -1,21 +1,15 @@
 #include "autodist/measure/gemm_rate.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "autodist/core/check.h"
 #include "autodist/device/buffer.h"
 #include "autodist/kernels/matmul.h"
+#include "autodist/measure/seconds.h"
 
 namespace autodist::measure {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 constexpr int64_t kSliceMultiple = 64;  // outputs: no thread's slice ends within a vector or a tile
 
@@ -58,11 +52,8 @@ class GemmRate::Product {
     run();
     double best_s = 1e30;
     const auto begin = Clock::now();
-    for (int repeat = 0; repeat < 3 || SecondsSince(begin) < 0.03; ++repeat) {
-      const auto start = Clock::now();
-      run();
-      best_s = std::min(best_s, SecondsSince(start));
-    }
+    for (int repeat = 0; repeat < 3 || SecondsSince(begin) < 0.03; ++repeat)
+      best_s = std::min(best_s, Seconds(run));
     return best_s * count_;
   }
 

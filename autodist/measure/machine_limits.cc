@@ -4,20 +4,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <cstring>
 
 #include "autodist/device/buffer.h"
+#include "autodist/measure/seconds.h"
 
 namespace autodist::measure {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Reading is as fast as cache lines are asked for ahead of time: with narrow loads (16 bytes) two
 // cores of a server reach less than two thirds of what 64-byte loads reach. Of the variants tried
@@ -85,11 +79,11 @@ double ReadBytesPerSecond(device::Stream& stream, size_t bytes) {
   std::atomic<uint64_t> keep{0};
   double best_s = 1e30;
   for (int pass = 0; pass < 3; ++pass) {
-    const auto start = Clock::now();
-    for_each_part([&](const uint8_t* part, size_t count) {
-      keep.fetch_add(fold(part, count), std::memory_order_relaxed);
-    });
-    best_s = std::min(best_s, SecondsSince(start));
+    best_s = std::min(best_s, Seconds([&] {
+                        for_each_part([&](const uint8_t* part, size_t count) {
+                          keep.fetch_add(fold(part, count), std::memory_order_relaxed);
+                        });
+                      }));
   }
   return static_cast<double>(chunks * kChunkBytes) / best_s;
 }
