@@ -1,5 +1,6 @@
 #include "autodist/comm/process_communicator.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,11 +11,13 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "autodist/comm/conformance.h"
 #include "autodist/comm/rendezvous.h"
+#include "autodist/comm/testing.h"
 #include "autodist/comm/unique_fd.h"
 #include "autodist/core/testing/child_process.h"
 

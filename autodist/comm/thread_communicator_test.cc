@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "autodist/comm/conformance.h"
+#include "autodist/comm/conformance_data.h"
+#include "autodist/comm/testing.h"
 
 namespace autodist::comm {
 namespace {
