@@ -28,6 +28,12 @@ struct Call {
   int16_t root = 0;
   int64_t elements = 0;  // of the tensor that each rank gives
 
+  // The call with which a rank gives `data`.
+  static Call Of(CallKind kind, core::ConstTensorView data, ReduceOp op = ReduceOp::kSum,
+                 int root = 0) {
+    return {kind, data.dtype(), op, static_cast<int16_t>(root), data.elements()};
+  }
+
   uint64_t bytes() const { return static_cast<uint64_t>(elements) * core::SizeOf(dtype); }
   // All but the count in one word: two calls belong together when Code() and elements are equal.
   uint64_t Code() const;

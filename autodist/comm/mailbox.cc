@@ -8,18 +8,6 @@
 #include "autodist/core/check.h"
 
 namespace autodist::comm {
-namespace {
-
-Call MessageCall(core::ConstTensorView data) {
-  Call call;
-  call.kind = CallKind::kMessage;
-  call.dtype = data.dtype();
-  call.elements = data.elements();
-  return call;
-}
-
-}  // namespace
-
 class Mailbox::ReceiveWork : public Work::Pending {
  public:
   ReceiveWork(Mailbox& mailbox, int from, std::shared_ptr<OpenReceive> receive)
@@ -53,8 +41,9 @@ void Mailbox::Send(core::ConstTensorView data, int to) {
       to, [&] { return number - channel.received.load() < kMaxMessagesUnderWay; }, late);
   std::byte* block = AllocateOrWait(data.bytes(), to);
   if (data.bytes() != 0) std::memcpy(block, data.data(), data.bytes());
-  member_.memory().message(member_.rank(), to, number) = {
-      member_.job().memory->offset_of(block), MessageCall(data).Code(), data.elements()};
+  member_.memory().message(member_.rank(), to, number) = {member_.job().memory->offset_of(block),
+                                                          Call::Of(CallKind::kMessage, data).Code(),
+                                                          data.elements()};
   channel.sent.store(number + 1);
   member_.Wake(to);
 }
@@ -126,7 +115,7 @@ void Mailbox::TakeOne(int from, const OpenReceive& receive) {
   Channel& channel = member_.memory().channel(from, member_.rank());
   const uint64_t number = channel.received.load(std::memory_order_relaxed);
   const Message message = member_.memory().message(from, member_.rank(), number);
-  const Call wanted = MessageCall(receive.data);
+  const Call wanted = Call::Of(CallKind::kMessage, receive.data);
   std::byte* block = member_.job().memory->at(message.offset);
   if (!receive.dropped) {
     if (message.code != wanted.Code() || message.elements != wanted.elements) {

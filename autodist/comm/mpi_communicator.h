@@ -11,35 +11,9 @@
 #include <memory>
 
 #include "autodist/comm/communicator.h"
-#include "autodist/comm/watchdog.h"
+#include "autodist/comm/mpi_session.h"
 
 namespace autodist::comm {
-
-// MPI between MPI_Init and MPI_Finalize. MPI allows one per process; when the program around this
-// library has initialised MPI already, that is used and left as it is.
-class MpiSession {
- public:
-  // Collective. Throws kRuntime when MPI was finalised before.
-  MpiSession();
-  ~MpiSession();
-  MpiSession(const MpiSession&) = delete;
-  MpiSession& operator=(const MpiSession&) = delete;
-
-  int rank() const { return rank_; }
-  int size() const { return size_; }
-  bool one_host() const { return one_host_; }
-  const ParentWatch& parent() const { return parent_; }
-  // The job has failed: MPI_Finalize would wait for ranks that do not come. mpirun ends the job
-  // when this process ends.
-  void Abandon() { finalize_ = false; }
-
- private:
-  const ParentWatch parent_;
-  bool finalize_ = false;
-  int rank_ = 0;
-  int size_ = 1;
-  bool one_host_ = false;
-};
 
 // Starts a session for the lifetime of the group. Collective over the ranks of mpirun. Throws
 // kBadInput when MPI says otherwise than `rank` and `ranks` about this process.
@@ -48,11 +22,10 @@ std::unique_ptr<Communicator> CreateMpiGroup(int rank, int ranks, const CommOpti
 // The parts of it, each over a session that outlives the group: what ranks of one host use, and
 // what ranks of several hosts use (correct on one host, too). Of the latter:
 //   - Abort(), a time-out and a mismatch print their reason and end this process with its exit
-//   code; mpirun then ends
-//     the others. No peer gets to see the error.
+//     code; mpirun then ends the others. No peer gets to see the error.
 //   - Calls come from the session's thread, on all communicators.
 //   - Data that Send() has buffered moves while this rank is inside a call; the destructor waits
-//   for it.
+//     for it.
 std::unique_ptr<Communicator> CreateMpiHostGroup(const std::shared_ptr<MpiSession>& session,
                                                  const CommOptions& options);
 std::unique_ptr<Communicator> CreateMpiMessageGroup(const std::shared_ptr<MpiSession>& session,

@@ -37,7 +37,7 @@ template <typename Start>
 Work NcclCommunicator::Enqueue(CallKind kind, core::ConstTensorView given, ReduceOp op, int root,
                                const Start& start) {
   if (given.elements() == 0) return Work();
-  const Call call{kind, given.dtype(), op, static_cast<int16_t>(root), given.elements()};
+  const Call call = Call::Of(kind, given, op, root);
   member_->Enqueue(queue_, call, [&](NcclHandle handle) { return start(handle, queue_.native()); });
   return Work();
 }

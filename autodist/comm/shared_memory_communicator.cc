@@ -39,11 +39,6 @@ void Copy(void* to, const void* from, size_t bytes) {
   if (bytes != 0 && to != from) std::memcpy(to, from, bytes);
 }
 
-Call MakeCall(CallKind kind, core::ConstTensorView data, ReduceOp op = ReduceOp::kSum,
-              int root = 0) {
-  return {kind, data.dtype(), op, static_cast<int16_t>(root), data.elements()};
-}
-
 // Chunks of at least one element, at least one chunk even of nothing: an empty collective meets
 // too.
 int64_t ElementsPerChunk(size_t room_bytes, core::DType dtype) {
@@ -68,7 +63,7 @@ SharedMemoryCommunicator::SharedMemoryCommunicator(std::shared_ptr<JobRank> job,
       mailbox_(member_) {}
 
 Work SharedMemoryCommunicator::DoAllReduce(core::TensorView inout, ReduceOp op) {
-  member_.Begin(MakeCall(CallKind::kAllReduce, inout, op));
+  member_.Begin(Call::Of(CallKind::kAllReduce, inout, op));
   if (Direct(inout.bytes())) {
     AllReduceDirect(inout, op);
   } else if (inout.bytes() <= kOneRoundBytes) {
@@ -155,7 +150,7 @@ void SharedMemoryCommunicator::AllReduceInChunks(core::TensorView inout, ReduceO
 }
 
 Work SharedMemoryCommunicator::DoAllGather(core::ConstTensorView part, core::TensorView whole) {
-  member_.Begin(MakeCall(CallKind::kAllGather, part));
+  member_.Begin(Call::Of(CallKind::kAllGather, part));
   const Bytes from(part);
   const Bytes to(whole);
   if (Direct(part.bytes())) {
@@ -185,7 +180,7 @@ Work SharedMemoryCommunicator::DoAllGather(core::ConstTensorView part, core::Ten
 
 Work SharedMemoryCommunicator::DoReduceScatter(core::ConstTensorView whole, core::TensorView part,
                                                ReduceOp op) {
-  member_.Begin(MakeCall(CallKind::kReduceScatter, whole, op));
+  member_.Begin(Call::Of(CallKind::kReduceScatter, whole, op));
   const Bytes from(whole);
   const Bytes to(part);
   const int ranks = size();
@@ -219,7 +214,7 @@ Work SharedMemoryCommunicator::DoReduceScatter(core::ConstTensorView whole, core
 }
 
 Work SharedMemoryCommunicator::DoBroadcast(core::TensorView inout, int root) {
-  member_.Begin(MakeCall(CallKind::kBroadcast, inout, ReduceOp::kSum, root));
+  member_.Begin(Call::Of(CallKind::kBroadcast, inout, ReduceOp::kSum, root));
   const Bytes data(inout);
   const int64_t chunk = ElementsPerChunk(kSlotBytes, inout.dtype());
   int64_t first = 0;
@@ -234,7 +229,7 @@ Work SharedMemoryCommunicator::DoBroadcast(core::TensorView inout, int root) {
 }
 
 Work SharedMemoryCommunicator::DoAllToAll(core::ConstTensorView in, core::TensorView out) {
-  member_.Begin(MakeCall(CallKind::kAllToAll, in));
+  member_.Begin(Call::Of(CallKind::kAllToAll, in));
   const Bytes from(in);
   const Bytes to(out);
   const int ranks = size();
