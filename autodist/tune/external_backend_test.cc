@@ -21,7 +21,6 @@
 #include "autodist/core/error.h"
 #include "autodist/core/random.h"
 #include "autodist/core/testing/child_process.h"
-#include "autodist/tune/case_traces.h"
 #include "autodist/tune/overlap_tuner.h"
 #include "autodist/tune/report_files.h"
 #include "autodist/tune/report_text.h"
@@ -433,56 +432,6 @@ TEST_F(ExternalBackendTest, ACaseIsOneYamlWithEveryField) {
             "    method: bulk\n    num_sm: 6\n    cga_size: 2\n    set_sm_margin: false\n"
             "    num_splits: 1\n    aggregate: false\n    atomic_gemm: false\n    use_ce: false\n"
             "    fp8_buf: false\n    pipeline_rs_overlap_first_gemm: false\n");
-}
-
-// What the trace reader makes of a trace is what the trace was made from.
-TEST_F(ExternalBackendTest, SyntheticTracesHaveKnownAnswers) {
-  const CaseSample sample{.wall_s = 100e-6, .gemm_s = 80e-6, .comm_s = 60e-6};
-  for (const char* const key : {"qkv_fprop", "proj_fprop", "fc1_dgrad", "fc2_dgrad", "qkv_wgrad"}) {
-    for (const spec::OverlapMethod method :
-         {spec::OverlapMethod::kSequential, spec::OverlapMethod::kRingExchange,
-          spec::OverlapMethod::kBulk}) {
-      const OverlapCase overlap_case{
-          .tp = 2, .site = spec::ParseSite(key, "test"), .setting = {.method = method}};
-      Fresh();
-      for (int rank = 0; rank < 2; ++rank)
-        std::ofstream(directory_ / fmt::format("rank{}.json", rank))
-            << SyntheticTrace(overlap_case, rank, {sample, sample});
-      const CaseResult result = ReadCaseTraces(overlap_case, directory_);
-      ASSERT_EQ(result.error, "") << overlap_case.Id();
-      ASSERT_EQ(result.samples.size(), 2u) << overlap_case.Id();
-      EXPECT_NEAR(result.samples[1].wall_s, 100e-6, 2e-9) << overlap_case.Id();
-      EXPECT_NEAR(result.samples[1].gemm_s, 80e-6, 2e-9) << overlap_case.Id();
-      EXPECT_NEAR(result.samples[1].comm_s, 60e-6, 2e-9) << overlap_case.Id();
-      EXPECT_NEAR(result.samples[1].exposed_s, 20e-6, 2e-9) << overlap_case.Id();
-    }
-  }
-}
-
-// A product that covers a whole copy between devices hides all of it.
-TEST_F(ExternalBackendTest, ACopyBetweenDevicesUnderAProductIsHidden) {
-  const OverlapCase ring{.tp = 2,
-                         .site = spec::ParseSite("fc1_fprop", "test"),
-                         .setting = {.method = spec::OverlapMethod::kRingExchange}};
-  for (int rank = 0; rank < 2; ++rank)
-    std::ofstream(directory_ / fmt::format("rank{}.json", rank))
-        << SyntheticTrace(ring, rank, {{.wall_s = 90e-6, .gemm_s = 90e-6, .comm_s = 30e-6}});
-  const CaseResult result = ReadCaseTraces(ring, directory_);
-  EXPECT_NEAR(result.samples.at(0).comm_s, 30e-6, 2e-9);
-  EXPECT_EQ(result.samples.at(0).exposed_s, 0);
-}
-
-TEST_F(ExternalBackendTest, TracesThatLackSomethingFailTheirCase) {
-  const OverlapCase overlap_case{.tp = 2, .site = spec::ParseSite("fc1_fprop", "test")};
-  const CaseSample sample{.wall_s = 2e-6, .gemm_s = 1e-6, .comm_s = 1e-6};
-  EXPECT_THAT(ReadCaseTraces(overlap_case, directory_).error,
-              HasSubstr("traces of 0 ranks, must be 2"));
-  std::ofstream(directory_ / "rank0.json") << SyntheticTrace(overlap_case, 0, {sample, sample});
-  std::ofstream(directory_ / "rank1.json") << SyntheticTrace(overlap_case, 1, {sample});
-  EXPECT_THAT(ReadCaseTraces(overlap_case, directory_).error,
-              HasSubstr("ran 1 times, on another rank 2 times"));
-  std::ofstream(directory_ / "rank1.json") << "{\"traceEvents\": [";
-  EXPECT_THAT(ReadCaseTraces(overlap_case, directory_).error, HasSubstr("rank1.json"));
 }
 
 }  // namespace
