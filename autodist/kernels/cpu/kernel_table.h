@@ -79,8 +79,8 @@ struct TiledLinearTask {
   int64_t first_row;  // of the share in the tiled rows, a multiple of 32
 };
 
-// One thread's share of LinearGated(): `linear` is the share of the gates, without y; the ups are as
-// many outputs, `up_outputs` after them in the weight and the bias. `weight` is the start of the
+// One thread's share of LinearGated(): `linear` is the share of the gates, without y; the ups are
+// as many outputs, `up_outputs` after them in the weight and the bias. `weight` is the start of the
 // whole weight and the share's first gate is `first_output`.
 struct GatedTask {
   LinearTask linear;

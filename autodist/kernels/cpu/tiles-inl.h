@@ -126,7 +126,8 @@ inline void MultiplyInTurns(const FewRows& rows, const BlocksAhead& ahead, float
   };
   for (int64_t first = 0; first < rows.steps; first += kTurnSteps) {
     const int64_t left = rows.steps - first;
-    both({rows.x + first * kTileInputs, rows.x_bytes, first, left < kTurnSteps ? left : kTurnSteps});
+    both(
+        {rows.x + first * kTileInputs, rows.x_bytes, first, left < kTurnSteps ? left : kTurnSteps});
   }
   if (rows.tail != nullptr) both({rows.tail, 64, rows.steps, 1});
 }
@@ -201,8 +202,8 @@ inline void LinearGatedTiles(const GatedTask& task, void* scratch) {
   constexpr int64_t kBlock = PackedLayout::kBlock;
   auto* const gate = static_cast<float*>(scratch);
   float* const up = gate + TiledRows::kFewRows * kBlock;
-  const FewRows rows = FewRowsOf(
-      task.linear, reinterpret_cast<core::BFloat16*>(up + TiledRows::kFewRows * kBlock));
+  const FewRows rows =
+      FewRowsOf(task.linear, reinterpret_cast<core::BFloat16*>(up + TiledRows::kFewRows * kBlock));
   TileShapes shapes;
   shapes.Set(task.linear.rows);
   const auto block_bytes = static_cast<int64_t>(task.linear.block_bytes);
