@@ -1,6 +1,8 @@
 // The kernels that walk along rows, at the widths of a decoder layer (qwen2.5-0.5b, 512 tokens):
 // bytes/s of what each reads and writes, everything once. The bound is copy/*, memcpy() of f32
-// matrices of the two widths; like the kernels', its data come from the caches that they fit.
+// matrices of the two widths; like the kernels', its data come from the caches that they fit. But
+// embed_packed/* looks up other rows each time, which come from memory, and of each cache line
+// uses one bf16 pair or one f32.
 //   rows_bench --benchmark_repetitions=7 --benchmark_enable_random_interleaving=true
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -31,7 +33,7 @@ constexpr int64_t kHidden = 896;
 constexpr int64_t kFfn = 4864;
 constexpr int64_t kHeadDim = 64;
 constexpr int64_t kQkCols = 16 * kHeadDim;  // 14 heads of q, 2 of k
-constexpr int64_t kVocabulary = 20000;
+constexpr int64_t kVocabulary = 151936;
 
 // A matrix of its own, of numbers that are neither zero nor subnormal.
 class Matrix {
@@ -94,16 +96,19 @@ std::vector<Case> Cases(DType out) {
   }
   {
     const auto y = matrix(DType::kF32, kTokens, kHidden);
-    const auto weight =
-        std::make_shared<device::Buffer>(PackedLayout(out, kVocabulary, kHidden).bytes());
-    std::vector<int32_t> ids(static_cast<size_t>(kTokens));
-    for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * 7919 % kVocabulary);
+    const PackedLayout layout(out, kVocabulary, kHidden);
+    const auto weight = std::make_shared<device::Buffer>(layout.bytes());
+    std::fill_n(weight->as<uint16_t>(), weight->bytes() / 2, uint16_t{0x3e00});
+    // Others in each run: rows of a vocabulary come from memory.
+    const auto ids = std::make_shared<std::vector<int32_t>>(static_cast<size_t>(kTokens));
+    for (size_t i = 0; i < ids->size(); ++i) {
+      (*ids)[i] = static_cast<int32_t>(i * 7919 % kVocabulary);
+    }
     const double table_bytes =
         static_cast<double>(kTokens * kHidden) * static_cast<double>(core::SizeOf(out));
     cases.push_back({"embed_packed", bytes(y) + table_bytes, [=](device::Stream& stream) {
-                       Embed(stream, ids, 0,
-                             PackedWeight{PackedLayout(out, kVocabulary, kHidden), weight->data()},
-                             y->view());
+                       for (int32_t& id : *ids) id = (id + 64) % kVocabulary;
+                       Embed(stream, *ids, 0, PackedWeight{layout, weight->data()}, y->view());
                      }});
   }
   for (const int64_t width : {kHidden, kFfn}) {
