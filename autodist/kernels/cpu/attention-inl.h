@@ -83,7 +83,7 @@ void AttendTile(const AttentionTask& task, const AttentionScratch& scratch, int6
     Seen seen[kSoftmaxRows];
     FindSeen(task, row, count, tile + begin, end - begin, seen);
     SoftmaxRows<FloatWeights>(scratch.scores + row * kKeyTile + begin, kKeyTile, seen, count,
-                              end - begin, state, row);
+                              end - begin, state, row, [] {});
   }
   MultiplyMatrix<Operand>(rows, scratch.scores + begin, kKeyTile, values + begin * task.head_dim,
                           task.head_dim * kPer, (end - begin) / kPer, task.head_dim, state.sums,

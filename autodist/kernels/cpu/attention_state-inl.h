@@ -221,10 +221,12 @@ constexpr int64_t kSoftmaxRows = 32;
 // sees, 0 of the others up to `width`. `row` is the first one's place in the state, which gets the
 // denominators and becomes relative to the new maxima. `Weights` says how precise weights are and
 // how they are stored, in the memory of the scores. One step of all rows follows the other, so that
-// no row waits for another's maximum. REQUIRES width a multiple of kWeightGroup.
-template <typename Weights>
+// no row waits for another's maximum; between() is called after each row of the last step. REQUIRES
+// width a multiple of kWeightGroup.
+template <typename Weights, typename Between>
 inline void SoftmaxRows(float* scores, int64_t stride, const Seen* seen, int64_t count,
-                        int64_t width, const AttentionState& state, int64_t row) {
+                        int64_t width, const AttentionState& state, int64_t row,
+                        const Between& between) {
   float new_max[kSoftmaxRows];
   for (int64_t i = 0; i < count; ++i) {
     new_max[i] = MaxOfScores(scores + i * stride, seen[i], state.max[row + i]);
@@ -237,5 +239,6 @@ inline void SoftmaxRows(float* scores, int64_t stride, const Seen* seen, int64_t
     for (int64_t at = 0; at < state.stride; at += 16) __builtin_prefetch(sums + at);
     WeightsOfScores<Weights>(scores + i * stride, seen[i], width, new_max[i],
                              state.denominators + (row + i) * 16);
+    between();
   }
 }
