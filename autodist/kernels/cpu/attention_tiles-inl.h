@@ -94,7 +94,7 @@ struct KeyRange {
 
 // Asks for a task's pages ahead of their use. With few rows they come from memory, which takes
 // longer than what is done with them: so it is asked evenly, by the softmax too (measured, 7 rows x
-// 520 keys, reading alone = 1: 0.81; by the products alone 0.77; by nobody 0.74). A task asks for
+// 520 keys, reading alone = 1: 0.81; by the products alone 0.76; by nobody 0.74). A task asks for
 // what lies behind its first block, then for the first block of the thread's next task.
 class PagesAhead {
  public:
