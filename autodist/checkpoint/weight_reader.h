@@ -1,9 +1,10 @@
 // Reads rectangles of weights: only the bytes a rank needs, each once.
 //
-// Files are read with pread, never mapped: a file truncated meanwhile is an error that names it,
-// not a SIGBUS. Every cut is read exactly: whole rows in blocks of about a MiB, a column cut as one
-// pread per stored row. The kernel is told about some MiB before they are read, so that a cold disk
-// sees large sequential reads in either case.
+// Files are read with pread, never through a mapping: a file truncated meanwhile is an error that
+// names it, not a SIGBUS. Whole rows come from the page cache in blocks of about a MiB, or, where
+// they are not in it, from the disk past it in blocks of 8 MiB, rounded to its sectors. A column
+// cut is one exact pread per stored row; the kernel is told about some MiB before they are read, so
+// that a cold disk sees large sequential reads there too.
 #ifndef AUTODIST_CHECKPOINT_WEIGHT_READER_H_
 #define AUTODIST_CHECKPOINT_WEIGHT_READER_H_
 
@@ -14,25 +15,29 @@
 #include <mutex>
 #include <vector>
 
-#include "autodist/core/file.h"
 #include "autodist/core/tensor_view.h"
+#include "autodist/device/buffer.h"
 #include "autodist/spec/model_tensor.h"
 #include "autodist/spec/parallel_plan.h"
 #include "autodist/spec/tensor_catalog.h"
 
 namespace autodist::checkpoint {
 
-// Thread-safe: several threads may read at once, each with its own block buffer of about 1 MiB (a
-// column panel of a transposed tensor needs at least 1 KiB for each of its inputs, twice). Files
+// Thread-safe: several threads may read at once, each with a block buffer of its own, which is kept
+// for the next read: 8 MiB of address space, or a row, of which reads of the page cache touch 1 MiB
+// (a column panel of a transposed tensor needs at least 1 KiB for each of its inputs, twice). Files
 // are opened when first needed.
 class WeightReader {
  public:
   // Gets rows [rows.first + first_row, + block.rows()) of the rectangle: row-major, contiguous,
-  // 64-byte aligned, in the dtype of the file. The block is valid until the call returns.
+  // aligned as the dtype of the file, which it is in. The block is valid until the call returns.
   using Sink = std::function<void(int64_t first_row, core::ConstTensorView block)>;
 
   // `catalog` must outlive this.
   explicit WeightReader(const spec::TensorCatalog& catalog);
+  ~WeightReader();
+  WeightReader(const WeightReader&) = delete;
+  WeightReader& operator=(const WeightReader&) = delete;
 
   // Delivers tensor[rows, cols] (rows = outputs, cols = inputs; a vector has one column) as
   // consecutive blocks of rows, in order. An empty rectangle delivers nothing. REQUIRES the ranges
@@ -42,20 +47,27 @@ class WeightReader {
   void Read(const spec::ModelTensor& tensor, spec::Range rows, spec::Range cols,
             const Sink& sink) const;
 
-  // Tells the kernel that Read() of this will come, so that a disk is busy meanwhile. REQUIRES and
-  // throws as Read(), but for failing reads.
+  // Tells the kernel that Read() of this will come, so that a disk is busy meanwhile; nothing of
+  // what is cached, or will come past the cache. REQUIRES and throws as Read(), but for failing
+  // reads.
   void Announce(const spec::ModelTensor& tensor, spec::Range rows, spec::Range cols) const;
 
   // Elements delivered times their stored size.
   uint64_t bytes_needed() const { return bytes_needed_; }
-  // Bytes asked of the files; headers, which ReadCatalog reads, are not counted.
+  // Bytes asked of the files: those needed, and at most 2 % more for the disk's sectors; headers,
+  // which ReadCatalog reads, are not counted.
   uint64_t bytes_requested() const { return bytes_requested_; }
 
  private:
   struct Source;
+  struct OpenFile;
+  class Block;
 
   Source Locate(const spec::ModelTensor& tensor) const;
-  const core::InputFile& File(int index) const;
+  const OpenFile& File(int index) const;
+  bool IsDirect(const Source& source, spec::Range stored_rows, spec::Range stored_cols) const;
+  const uint8_t* ReadDirect(const Source& source, spec::Range stored_rows,
+                            const Block& block) const;
   void ReadRows(const Source& source, spec::Range rows, spec::Range cols, const Sink& sink) const;
   void ReadTransposed(const Source& source, spec::Range rows, spec::Range cols,
                       const Sink& sink) const;
@@ -64,8 +76,9 @@ class WeightReader {
   void Prefetch(const Source& source, spec::Range stored_rows, spec::Range stored_cols) const;
 
   const spec::TensorCatalog& catalog_;
-  mutable std::mutex mutex_;  // guards files_
-  mutable std::vector<std::unique_ptr<core::InputFile>> files_;
+  mutable std::mutex mutex_;  // guards files_ and idle_blocks_
+  mutable std::vector<std::unique_ptr<OpenFile>> files_;
+  mutable std::vector<device::Buffer> idle_blocks_;
   mutable std::atomic<uint64_t> bytes_needed_ = 0;
   mutable std::atomic<uint64_t> bytes_requested_ = 0;
 };

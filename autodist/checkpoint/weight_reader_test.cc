@@ -1,7 +1,9 @@
 #include "autodist/checkpoint/weight_reader.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <limits>
 #include <numeric>
@@ -10,6 +12,7 @@
 #include "autodist/checkpoint/safetensors.h"
 #include "autodist/checkpoint/testing/safetensors_builder.h"
 #include "autodist/core/error.h"
+#include "autodist/core/file.h"
 
 namespace autodist::checkpoint {
 namespace {
@@ -54,7 +57,7 @@ Collected Collect(const WeightReader& reader, const ModelTensor& tensor, Range r
   reader.Read(tensor, rows, cols, [&](int64_t first_row, core::ConstTensorView block) {
     EXPECT_EQ(first_row, next);
     EXPECT_TRUE(block.contiguous());
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(block.data()) % 64, 0u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(block.data()) % core::SizeOf(block.dtype()), 0u);
     EXPECT_EQ(block.cols(), cols.size());
     result.dtype = block.dtype();
     result.bytes.append(static_cast<const char*>(block.data()), block.bytes());
@@ -166,6 +169,32 @@ TEST_F(WeightReaderTest, LargeTensorsComeInBlocks) {
   uint16_t at_700_3999 = 0;
   std::memcpy(&at_700_3999, turned.bytes.data() + (700 * 4000 + 3999) * 2, 2);
   EXPECT_EQ(at_700_3999, wide[size_t{3999} * 1031 + 700]);
+}
+
+// What the page cache lacks comes past it, where the file system can: the same bytes, and hardly
+// more of them asked for.
+TEST_F(WeightReaderTest, UncachedRowsAreTheSame) {
+  constexpr int64_t kRows = 3001;
+  constexpr int64_t kCols = 1733;
+  std::vector<uint16_t> values(kRows * kCols);
+  std::iota(values.begin(), values.end(), uint16_t{3});
+  WriteBytes(scratch_ / "model.safetensors",
+             BuildSafetensors({{"w", "BF16", {kRows, kCols}, BytesOf(values)}}));
+  catalog_ = ReadCatalog(scratch_.path());
+  for (const Range rows : {Range{0, kRows}, Range{7, kRows}, Range{1, 400}, Range{2999, 3001}}) {
+    const core::InputFile file(scratch_ / "model.safetensors");
+    ASSERT_EQ(::fsync(file.descriptor()), 0);  // only clean pages are dropped
+    ASSERT_EQ(::posix_fadvise(file.descriptor(), 0, 0, POSIX_FADV_DONTNEED), 0);
+    const WeightReader reader(catalog_);
+    reader.Announce(Matrix("w", kRows, kCols), rows, {0, kCols});
+    const Collected part = Collect(reader, Matrix("w", kRows, kCols), rows, {0, kCols});
+    EXPECT_TRUE(part.bytes == BytesOf(std::vector<uint16_t>(values.begin() + rows.first * kCols,
+                                                            values.begin() + rows.last * kCols)))
+        << rows.first << " " << rows.last;
+    EXPECT_EQ(reader.bytes_needed(), part.bytes.size());
+    EXPECT_LE(static_cast<double>(reader.bytes_requested()),
+              1.02 * static_cast<double>(reader.bytes_needed()));
+  }
 }
 
 // What t ranks of one host ask of the files is what they need, however narrow their cuts are.

@@ -43,6 +43,31 @@ void StoreF32(const Piece& piece, const float* rows, float* packed) {
   }
 }
 
+// Pairs of bf16, as many as the narrowest vectors of all machines hold: this is bound by memory, so
+// wider ones would not pay.
+constexpr int64_t kLanes = 4;
+using Pairs [[gnu::vector_size(16)]] = uint32_t;
+
+// kLanes pairs of inputs of a whole block, turned so that the outputs of a pair lie together.
+void StorePairs(const BFloat16* rows, BFloat16* to) {
+  constexpr int64_t kPair = 2;
+  for (int64_t output = 0; output < kBlock; output += kLanes) {
+    Pairs in[kLanes];
+    for (int64_t i = 0; i < kLanes; ++i)
+      std::memcpy(&in[i], rows + (output + i) * kInputs, sizeof(Pairs));
+    const Pairs low01 = __builtin_shuffle(in[0], in[1], Pairs{0, 4, 1, 5});
+    const Pairs low23 = __builtin_shuffle(in[2], in[3], Pairs{0, 4, 1, 5});
+    const Pairs high01 = __builtin_shuffle(in[0], in[1], Pairs{2, 6, 3, 7});
+    const Pairs high23 = __builtin_shuffle(in[2], in[3], Pairs{2, 6, 3, 7});
+    const Pairs out[kLanes] = {__builtin_shuffle(low01, low23, Pairs{0, 1, 4, 5}),
+                               __builtin_shuffle(low01, low23, Pairs{2, 3, 6, 7}),
+                               __builtin_shuffle(high01, high23, Pairs{0, 1, 4, 5}),
+                               __builtin_shuffle(high01, high23, Pairs{2, 3, 6, 7})};
+    for (int64_t pair = 0; pair < kLanes; ++pair)
+      std::memcpy(to + (pair * kBlock + output) * kPair, &out[pair], sizeof(Pairs));
+  }
+}
+
 void StoreBf16(const Piece& piece, const BFloat16* rows, BFloat16* packed) {
   int64_t input = 0;
   const auto store_one = [&](int64_t at) {
@@ -54,6 +79,10 @@ void StoreBf16(const Piece& piece, const BFloat16* rows, BFloat16* packed) {
   if (piece.first_input % 2 != 0) store_one(input++);
   BFloat16* const to = packed + piece.layout.Index(piece.first_output, piece.first_input + input);
   const int64_t first = input;
+  if (piece.outputs == kBlock) {
+    for (; input + 2 * kLanes <= piece.inputs; input += 2 * kLanes)
+      StorePairs(rows + input, to + (input - first) * kBlock);
+  }
   for (; input + 2 <= piece.inputs; input += 2) {
     for (int64_t output = 0; output < piece.outputs; ++output) {
       std::memcpy(to + (input - first) * kBlock + output * 2, rows + output * kInputs + input,

@@ -16,6 +16,14 @@ constexpr int64_t kPartElements = int64_t{4} << 20;
 // How many parts of each thread the disk is told of.
 constexpr int kPartsAhead = 2;
 
+// Blobs lie in one piece of memory, so that small ones too are in huge pages.
+constexpr size_t kBlobAlignment = 64;
+
+template <typename T>
+T RoundUp(T value, T multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
 // Some rows of one member of a blob: a blob of its own, in the memory of the whole.
 struct Part {
   BlobLayout blob;
@@ -24,14 +32,15 @@ struct Part {
 
 void AppendParts(const BlobLayout& blob, void* out, std::vector<Part>& parts) {
   for (const BlobMember& member : blob.members) {
-    const int64_t part_rows =
-        std::max(int64_t{1}, kPartElements / std::max(int64_t{1}, member.cols.size()));
+    const int64_t rows = member.rows.size();
+    const int64_t count = rows * member.cols.size() / kPartElements + 1;
+    const int64_t part_rows = RoundUp((rows + count - 1) / count, kernels::PackedLayout::kBlock);
     for (int64_t first = member.rows.first; first < member.rows.last; first += part_rows) {
-      BlobMember rows = member;
-      rows.rows = {first, std::min(member.rows.last, first + part_rows)};
-      rows.first_row = member.first_row + (first - member.rows.first);
+      BlobMember some = member;
+      some.rows = {first, std::min(member.rows.last, first + part_rows)};
+      some.first_row = member.first_row + (first - member.rows.first);
       Part& part = parts.emplace_back(blob, out);
-      part.blob.members = {rows};
+      part.blob.members = {some};
     }
   }
 }
@@ -67,12 +76,17 @@ LoadedShard LoadedShard::Pack(device::Stream& stream, const spec::ParallelPlan& 
                               const checkpoint::WeightReader& reader,
                               const std::function<void()>& on_part) {
   LoadedShard shard;
+  std::vector<BlobLayout> layouts = LayoutShard(plan, rank);
+  size_t bytes = 0;
+  for (const BlobLayout& layout : layouts) bytes += RoundUp(layout.bytes(), kBlobAlignment);
+  shard.memory_ = device::Buffer(bytes);
   std::vector<Part> parts;
-  for (BlobLayout& layout : LayoutShard(plan, rank)) {
-    device::Buffer& buffer = shard.buffers_.emplace_back(layout.bytes());
-    AppendParts(layout, buffer.data(), parts);
+  auto* at = shard.memory_.as<std::byte>();
+  for (BlobLayout& layout : layouts) {
+    AppendParts(layout, at, parts);
+    std::byte* const data = std::exchange(at, at + RoundUp(layout.bytes(), kBlobAlignment));
     std::string name = layout.name;
-    shard.blobs_.emplace(std::move(name), Blob{std::move(layout), buffer.data()});
+    shard.blobs_.emplace(std::move(name), Blob{std::move(layout), data});
   }
   // Each thread reads a part and packs it while the others do the same with theirs: reading is half
   // of the work, and copying out of the page cache is bound by one core's speed.

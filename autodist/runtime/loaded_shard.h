@@ -58,7 +58,7 @@ class LoadedShard {
     const void* data = nullptr;
   };
   std::map<std::string, Blob> blobs_;
-  std::vector<device::Buffer> buffers_;
+  device::Buffer memory_;  // of blobs that are not mapped
   std::optional<checkpoint::MappedShard> mapping_;
 };
 
