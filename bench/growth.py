@@ -2,15 +2,15 @@
 """Measured speed beside the planner's cost model, over shapes, prompt lengths, batch sizes and tp.
 
 usage: bench/growth.py [--autodist PROGRAM] [--prompts 128,1024] [--batches 1,8] [--tp 1,2,4] [--most-tokens N]
-                       [--record FILE] MODEL_DIR...
+                       [--rounds 3] [--record FILE] MODEL_DIR...
 
-For each model and tp: `autodist calibrate` on as many ranks, the cases one after the other (`autodist bench`, medians
-of 2 to 7 repeats), and `autodist calibrate` again; a prediction (`autodist plan --cluster`) is the mean of the times that
-both calibrations give. As the machine is not the same from one minute to the next, it is scaled by the limits that `bench`
-measures beside each case and beside the calibrations: its GEMM rate for prefill, its read bandwidth for decode. Cases
-beyond the context of a model, or with more prompt tokens than --most-tokens, are skipped and listed. With --record FILE
-what was measured is added to FILE, and what it holds is predicted again, but not measured. Prints a Markdown table with
-the error of each prediction, and their median.
+For each model and tp, in rounds: `autodist calibrate` on as many ranks, then every case (`autodist bench`), then
+`autodist calibrate` again. A round's prediction (`autodist plan --cluster`) is the mean of the times that both of its
+calibrations give. What is measured is a mean over steps and repeats, as calibrations take means too: moments in which the
+machine takes cores away belong to both. Measured and predicted stand as medians over the rounds, and the error is the
+median of the rounds' own, as the machine is not the same from one round to the next. Cases beyond the context of a model,
+or with more prompt tokens than --most-tokens, are skipped and listed. With --record FILE what was measured is added to
+FILE, and rounds that it holds are predicted again, but not measured. Prints a Markdown table, and the median of all errors.
 """
 import argparse
 import json
@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import tempfile
 
-OUTPUT = 8
+OUTPUT = 24
 PHASES = ("prefill", "decode")
 
 
@@ -63,29 +63,23 @@ class Bench:
         return [1 / float(match.group(1)), 1 / float(match.group(2))]
 
     def measure(self, prompt, batch):
-        repeats = min(7, max(2, 8192 // (prompt * batch)))
+        repeats = min(5, max(1, 4096 // (prompt * batch)))
         bench = json.loads(run(self.program, "bench", *self.flags(prompt, batch), "--output-length", OUTPUT, "--repeats",
                                repeats, "--cache-dir", os.path.join(self.scratch, "cache"), "--json"))
-        return {"model": name_of(self.model), "prompt": prompt, "batch": batch, "tp": self.tp,
-                "measured_s": [1 / bench["prefill_tokens_per_s"], 1 / bench["decode_tokens_per_s"]],
-                "limits": [bench["gemm_gflop_per_s"], bench["read_gb_per_s"]], "phases": bench["phases"]}
+        prefill_s, decode_s = (bench["phases"][phase]["step_s"] for phase in PHASES)
+        return {"prompt": prompt, "batch": batch, "phases": bench["phases"],
+                "measured_s": [prefill_s / (prompt * batch), decode_s / batch]}
 
-    def measure_all(self, cases):
-        """Seconds per token of each case, what was calibrated before and after, and the limits beside each."""
-        if not cases:
-            return []
-        measured, clusters, limits = [], [], []
-        for part in (cases, []):
-            clusters.append(self.calibrate())
-            limits.append(self.measure(*cases[0])["limits"])
-            measured += [self.measure(*case) for case in part]
-        beside = [statistics.mean(limit[p] for limit in limits) for p in range(2)]
-        return [{**record, "clusters": clusters, "calibrated_beside": beside} for record in measured]
+    def measure_round(self, cases, number):
+        before = self.calibrate()
+        measured = [self.measure(*case) for case in cases]
+        clusters = [before, self.calibrate()]
+        return {"model": name_of(self.model), "tp": self.tp, "round": number, "clusters": clusters, "cases": measured}
 
     def predict(self, record):
-        predictions = [self.predicted_s(cluster, record["prompt"], record["batch"]) for cluster in record["clusters"]]
-        return [statistics.mean(prediction[p] for prediction in predictions)
-                * record["calibrated_beside"][p] / record["limits"][p] for p in range(2)]
+        for case in record["cases"]:
+            predictions = [self.predicted_s(cluster, case["prompt"], case["batch"]) for cluster in record["clusters"]]
+            case["predicted_s"] = [statistics.mean(times) for times in zip(*predictions)]
 
 
 def name_of(model):
@@ -102,21 +96,24 @@ def context_of(model):
     return config.get("max_position_embeddings") or config["n_positions"]
 
 
-def key(record):
-    return record["model"], record["prompt"], record["batch"], record["tp"]
-
-
 def print_table(records, skipped):
     print("| shape | prompt | batch | tp | prefill tokens/s | predicted | error | decode tokens/s | predicted | error |")
     print("|---|---|---|---|---|---|---|---|---|---|")
+    rounds = {}
+    for record in records:
+        for case in record["cases"]:
+            rounds.setdefault((record["model"], case["prompt"], case["batch"], record["tp"]), []).append(case)
     errors = {phase: [] for phase in PHASES}
-    for record in sorted(records, key=key):
+    for key, cases in sorted(rounds.items()):
         cells = []
-        for phase, measured, predicted in zip(PHASES, record["measured_s"], record["predicted_s"]):
-            error = measured / predicted - 1  # predicted rate over measured rate, less 1
+        for i, phase in enumerate(PHASES):
+            measured, predicted = ([case[name][i] for case in cases] for name in ("measured_s", "predicted_s"))
+            # Predicted rate over measured rate, less 1.
+            error = statistics.median(m / p for m, p in zip(measured, predicted)) - 1
             errors[phase].append(abs(error))
-            cells.append(f"{1 / measured:.4g} | {1 / predicted:.4g} | {100 * error:+.0f} %")
-        print(f"| {' | '.join(str(part) for part in key(record))} | {' | '.join(cells)} |")
+            cells.append(f"{1 / statistics.median(measured):.4g} | {1 / statistics.median(predicted):.4g} | "
+                         f"{100 * error:+.0f} %")
+        print(f"| {' | '.join(str(part) for part in key)} | {' | '.join(cells)} |")
     for case in skipped:
         print(f"skipped: {case}")
     for name, values in [*errors.items(), ("both", sum(errors.values(), []))]:
@@ -134,6 +131,7 @@ def main():
     parser.add_argument("--batches", type=numbers, default=[1, 8, 32])
     parser.add_argument("--tp", type=numbers, default=[1, 2, 4])
     parser.add_argument("--most-tokens", type=int, default=8192)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--record", metavar="FILE")
     arguments = parser.parse_args()
     records, skipped = [], []
@@ -149,16 +147,17 @@ def main():
             skipped += [f"{name}, prompt {p}, batch {b}" for p, b in grid if (p, b) not in fits]
             for tp in arguments.tp:
                 bench = Bench(arguments.autodist, model, tp, scratch)
-                done = [key(record) for record in records]
-                for record in bench.measure_all([case for case in fits if (name, *case, tp) not in done]):
+                own = [record for record in records if (record["model"], record["tp"]) == (name, tp)]
+                for number in range(len(own), arguments.rounds):
+                    record = bench.measure_round(fits, number)
+                    own.append(record)
                     records.append(record)
                     if arguments.record:
                         with open(arguments.record, "a", encoding="utf-8") as file:
                             file.write(json.dumps(record) + "\n")
-                for record in records:
-                    if record["model"] == name and record["tp"] == tp:
-                        record["predicted_s"] = bench.predict(record)
-    print_table([record for record in records if "predicted_s" in record], skipped)
+                for record in own:
+                    bench.predict(record)
+    print_table([record for record in records if "predicted_s" in record["cases"][0]], skipped)
 
 
 if __name__ == "__main__":

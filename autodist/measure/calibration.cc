@@ -16,25 +16,38 @@ namespace autodist::measure {
 namespace {
 
 constexpr size_t kReadBytesPerHost = size_t{512} << 20;  // more than caches hold
-constexpr double kShortestS = 0.03;                      // of one block
-constexpr int kRounds = 5;                               // blocks, of which the median counts
-constexpr double kLongestWaitS = 600;                    // for ranks that measure alone
+constexpr double kShortestS = 0.05;                      // of one block
+constexpr int kRounds = 7;
+constexpr double kLongestWaitS = 600;  // for ranks that measure alone
 constexpr int64_t kRows[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, spec::kManyRows};
 
 double MedianOf(const std::vector<double>& values) {
   return Median(values, [](double value) { return value; });
 }
 
-// Seconds per call of `body`: the median over kRounds blocks of at least kShortestS each. All ranks
-// make as many calls.
+// Seconds per call of a body, from kRounds blocks of at least kShortestS each. All ranks make as
+// many calls.
 class Stopwatch {
  public:
   explicit Stopwatch(comm::Communicator& world) : world_(world) {}
 
+  // Of each body the mean over most blocks, and not the median: a machine that loses its cores for
+  // some tenths of a second now and then is as slow as that for a run that takes longer.
+  std::vector<double> operator()(const std::vector<std::function<void()>>& bodies) const {
+    std::vector<double> seconds;
+    for (const auto& rounds : Rounds(bodies)) seconds.push_back(MiddleMean(rounds));
+    return seconds;
+  }
   double operator()(const std::function<void()>& body) const {
+    return MiddleMean(Rounds({body}).front());
+  }
+
+  // The median over the blocks, of what waits for other ranks: what they are late is not its own.
+  double Typical(const std::function<void()>& body) const {
     return MedianOf(Rounds({body}).front());
   }
 
+ private:
   // Of each body by round, with their blocks in turns, so that the machine's moods meet all alike.
   std::vector<std::vector<double>> Rounds(const std::vector<std::function<void()>>& bodies) const {
     std::vector<int64_t> calls;
@@ -46,7 +59,6 @@ class Stopwatch {
     return seconds;
   }
 
- private:
   int64_t CallsOf(const std::function<void()>& body) const {
     body();  // touches all memory
     for (int64_t calls = 1;; calls *= 2) {
@@ -103,8 +115,8 @@ Link MeasureLink(const Stopwatch& stopwatch, comm::Communicator& group) {
   const core::TensorView few(data.as<float>(), 1, kFew),
       whole(data.as<float>(), group.size(), part);
   const core::TensorView own = whole.Rows(group.rank(), 1);
-  Link link{.latency_s = stopwatch([&] { group.AllReduce(few).Wait(); })};
-  const double both_s = stopwatch([&] {
+  Link link{.latency_s = stopwatch.Typical([&] { group.AllReduce(few).Wait(); })};
+  const double both_s = stopwatch.Typical([&] {
     group.ReduceScatter(whole, own).Wait();
     group.AllGather(own, whole).Wait();
   });
@@ -129,8 +141,7 @@ class Calibration {
 
   spec::Cluster Run() {
     cluster_.core_read_bytes_per_s = CoreReadRate(world_, stream_, dtype_);
-    row_bytes_per_s_ = MeasureRows(stream_, dtype_, stopwatch_);
-    cluster_.row_bytes_per_s = OfHost(row_bytes_per_s_);
+    cluster_.row_bytes_per_s = OfHost(MeasureRows(stream_, dtype_, stopwatch_));
     Products();
     const AttentionRates attention = MeasureAttention(stream_, dtype_, stopwatch_);
     cluster_.attention_flops_per_s = OfHost(attention.flops_per_s);
@@ -155,17 +166,10 @@ class Calibration {
                            spec::kManyRows);
     std::vector<std::function<void()>> bodies;
     for (const int64_t rows : kRows) bodies.push_back([&, rows] { stack.Run(stream_, rows); });
-    const auto rounds = stopwatch_.Rounds(bodies);
-    for (size_t i = 0; i < bodies.size(); ++i) {
-      // Without the activations, which the cost model counts by themselves.
-      const double activations_s =
-          static_cast<double>(kRows[i]) * stack.row_bytes() / row_bytes_per_s_;
-      const double seconds = MedianOf(rounds[i]);
+    const std::vector<double> seconds = stopwatch_(bodies);
+    for (size_t i = 0; i < bodies.size(); ++i)
       cluster_.products.push_back(
-          {.rows = kRows[i],
-           .weights_per_s =
-               OfHost(stack.weights() / std::max(seconds - activations_s, seconds / 2))});
-    }
+          {.rows = kRows[i], .weights_per_s = OfHost(stack.weights() / seconds[i])});
     cluster_.read_bytes_per_s =
         cluster_.products.front().weights_per_s * static_cast<double>(core::SizeOf(dtype_));
     cluster_.flops_per_s = cluster_.products.back().weights_per_s * 2.0 * spec::kManyRows;
@@ -181,7 +185,7 @@ class Calibration {
   double WaitFraction(const LayerStack& stack, int64_t rows) {
     float value = 0;
     const auto sum = [&] { world_.AllReduce({&value, 1, 1}).Wait(); };
-    const double meeting_s = stopwatch_(sum);
+    const double meeting_s = stopwatch_.Typical(sum);
     std::vector<double> fractions;
     stopwatch_([&] {
       double in_meetings_s = 0;
@@ -214,7 +218,6 @@ class Calibration {
   core::DType dtype_;
   int local_ranks_;
   Stopwatch stopwatch_;
-  double row_bytes_per_s_ = 0;  // of this rank
   spec::Cluster cluster_;
 };
 

@@ -12,18 +12,16 @@ namespace autodist::measure {
 
 // Collective over `world`, whose ranks are spread evenly over `hosts` hosts in rank order; each
 // brings its own stream. `dtype`, f32 or bf16: of the weights. `cores`: usable ones of a host.
-// What joins ranks stays unknown (0) where there are none to join. Takes some seconds and, per
-// host, 512 MiB. The same result on every rank. Throws core::Error when a peer is lost.
+// What joins ranks stays unknown (0) where there are none to join. Takes half a minute and,
+// per host, 1 GiB. The same result on every rank. Throws core::Error when a peer is lost.
 //   read_bytes_per_s        layers of products of one row
 //   core_read_bytes_per_s   the same on one thread, while the other ranks wait
-//   products, flops_per_s   layers of products of 1 to 512 rows, without reading and writing
-//                           activations
+//   products, flops_per_s   layers of products of 1 to 512 rows
 //   wait_fraction_*         the same with a meeting after each half of a layer
 //   attention_*, cache_*    kernel_rates.h
 //   row_bytes_per_s, operation_s
 //   link_*, host_link_*     AllReduce() of 64 bytes, ReduceScatter() and AllGather() of 2 MiB,
-//   within
-//                           a host and between hosts
+//                           within a host and between hosts
 spec::Cluster Calibrate(comm::Communicator& world, device::Stream& stream, int hosts, int cores,
                         core::DType dtype);
 

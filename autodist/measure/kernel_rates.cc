@@ -11,7 +11,6 @@
 #include "autodist/kernels/attention.h"
 #include "autodist/kernels/elementwise.h"
 #include "autodist/kernels/norm.h"
-#include "autodist/planner/rates.h"
 
 namespace autodist::measure {
 namespace {
@@ -185,19 +184,9 @@ double LayerStack::weights() const {
   return static_cast<double>(layers_.size()) * kOfLayer;
 }
 
-double LayerStack::row_bytes() const {
-  return static_cast<double>(layers_.size()) *
-         planner::ProductRowBytes({.hidden = kHidden,
-                                   .q = kHidden,
-                                   .kv = (kQkv - kHidden) / 2,
-                                   .ffn = kFfn,
-                                   .gated = true},
-                                  static_cast<double>(core::SizeOf(dtype_)), /*accumulate=*/true);
-}
-
 // A query with k keys takes (k + extra) * (1 / scores rate + 4 * head_dim / flop rate): three times
 // give the three unknowns.
-AttentionRates MeasureAttention(device::Stream& stream, DType dtype, const TimeCall& time) {
+AttentionRates MeasureAttention(device::Stream& stream, DType dtype, const TimeCalls& time) {
   const auto work = [&](int64_t head_dim, int64_t first) {
     return AttentionWork(dtype, {.heads = 16,
                                  .kv_heads = 4,
@@ -207,26 +196,26 @@ AttentionRates MeasureAttention(device::Stream& stream, DType dtype, const TimeC
                                  .first = first,
                                  .bytes = size_t{32} << 20});
   };
-  const auto query_s = [&](const AttentionWork& w) {
-    return time([&] { w.Attend(stream); }) / w.queries();
-  };
   constexpr int64_t kFar = 3072;
   const AttentionWork start = work(64, 0), far = work(64, kFar), wide = work(128, kFar);
-  const double start_s = query_s(start), far_s = query_s(far);
+  const std::vector<double> seconds =
+      time({[&] { start.Attend(stream); }, [&] { far.Attend(stream); },
+            [&] { wide.Attend(stream); }, [&] { start.Write(stream); }});
+  const double start_s = seconds[0] / start.queries(), far_s = seconds[1] / far.queries();
   const double key_s = std::max((far_s - start_s) / (far.keys() - start.keys()), 1e-15);
   const double extra = std::max(0.0, start_s / key_s - start.keys());
-  const double wide_key_s = query_s(wide) / (wide.keys() + extra);
+  const double wide_key_s = seconds[2] / wide.queries() / (wide.keys() + extra);
   const double element_s =
       std::clamp((wide_key_s - key_s) / 64, wide_key_s / 256, wide_key_s / 128);
   const double score_s = wide_key_s - 128 * element_s;
   return {.flops_per_s = 4.0 / element_s,
           .scores_per_s = score_s > 0 ? 1.0 / score_s : 0.0,
           .extra_keys = extra,
-          .write_bytes_per_s = start.written_bytes() / time([&] { start.Write(stream); })};
+          .write_bytes_per_s = start.written_bytes() / seconds[3]};
 }
 
 CachedAttentionRates MeasureCachedAttention(device::Stream& stream, DType dtype, size_t bytes,
-                                            const TimeCall& time) {
+                                            const TimeCalls& time) {
   const auto work = [&](int64_t heads, int64_t kv_heads, int64_t keys) {
     return AttentionWork(dtype, {.heads = heads,
                                  .kv_heads = kv_heads,
@@ -236,28 +225,24 @@ CachedAttentionRates MeasureCachedAttention(device::Stream& stream, DType dtype,
                                  .first = keys - 1,
                                  .bytes = bytes});
   };
-  // Seconds per byte that a position of the cache has in all layers together.
-  const auto byte_s = [&](const AttentionWork& w) {
-    return time([&] { w.Run(stream); }) / w.key_bytes();
-  };
-  double few_s, few_keys;
+  double bytes_per_s, extra;
   {
-    const AttentionWork few = work(8, 8, 128);
-    few_s = byte_s(few);
-    few_keys = few.keys();
+    const AttentionWork few = work(8, 8, 128), many = work(8, 8, 2048);
+    const std::vector<double> seconds = time({[&] { few.Run(stream); }, [&] { many.Run(stream); }});
+    // Per byte that a position of the cache has in all layers together.
+    const double few_s = seconds[0] / few.key_bytes(), many_s = seconds[1] / many.key_bytes();
+    const double key_byte_s = std::max((many_s - few_s) / (many.keys() - few.keys()), 1e-15);
+    bytes_per_s = 1.0 / key_byte_s;
+    extra = std::max(0.0, few_s / key_byte_s - few.keys());
   }
-  const AttentionWork many = work(8, 8, 2048);
-  const double many_s = byte_s(many);
-  const double key_byte_s = std::max((many_s - few_s) / (many.keys() - few_keys), 1e-15);
-  const double extra = std::max(0.0, few_s / key_byte_s - few_keys);
   const AttentionWork shared = work(16, 2, 2048);
-  return {.bytes_per_s = 1.0 / key_byte_s,
+  const double shared_s = time({[&] { shared.Run(stream); }}).front();
+  return {.bytes_per_s = bytes_per_s,
           .extra_keys = extra,
-          .flops_per_s =
-              shared.key_flops() * (shared.keys() + extra) / time([&] { shared.Run(stream); })};
+          .flops_per_s = shared.key_flops() * (shared.keys() + extra) / shared_s};
 }
 
-double MeasureRows(device::Stream& stream, DType dtype, const TimeCall& time) {
+double MeasureRows(device::Stream& stream, DType dtype, const TimeCalls& time) {
   const device::Buffer residual = Filled(Bytes(spec::kManyRows, kHidden, DType::kF32)),
                        output = Filled(residual.bytes()),
                        weight = Filled(Bytes(1, kHidden, DType::kF32)),
@@ -265,7 +250,7 @@ double MeasureRows(device::Stream& stream, DType dtype, const TimeCall& time) {
                        wide = Filled(Bytes(spec::kManyRows, kFfn, DType::kF32)),
                        activated = Filled(wide.bytes());
   const TensorView x(residual.as<float>(), spec::kManyRows, kHidden);
-  const double seconds = time([&] {
+  const auto all = [&] {
     for (int half = 0; half < 2; ++half) {
       kernels::RmsNorm(stream, x, TensorView(weight.as<float>(), 1, kHidden), 1e-6f,
                        TensorView(input.data(), dtype, spec::kManyRows, kHidden));
@@ -274,22 +259,23 @@ double MeasureRows(device::Stream& stream, DType dtype, const TimeCall& time) {
     kernels::Activate(stream, kernels::ActivationKind::kSilu,
                       TensorView(wide.as<float>(), spec::kManyRows, kFfn),
                       TensorView(activated.data(), dtype, spec::kManyRows, kFfn));
-  });
+  };
   const double element = static_cast<double>(core::SizeOf(dtype));
   constexpr double kF32 = sizeof(float);
   return spec::kManyRows * (kHidden * 2 * (kF32 + element + 3 * kF32) + kFfn * (kF32 + element)) /
-         seconds;
+         time({all}).front();
 }
 
-double MeasureOperation(device::Stream& stream, DType dtype, const TimeCall& time) {
+double MeasureOperation(device::Stream& stream, DType dtype, const TimeCalls& time) {
   const int64_t outputs = kernels::PackedLayout::kBlock * stream.pool().threads();
   const kernels::PackedLayout layout(dtype, outputs, kernels::PackedLayout::kBlock);
   const device::Buffer weight = Filled(layout.bytes()), x = Filled(Bytes(1, layout.k, dtype)),
                        y(Bytes(1, outputs, DType::kF32));
-  return time([&] {
+  const auto product = [&] {
     kernels::Linear(stream, ConstTensorView(x.data(), dtype, 1, layout.k), {layout, weight.data()},
                     TensorView(y.as<float>(), 1, outputs));
-  });
+  };
+  return time({product}).front();
 }
 
 }  // namespace autodist::measure

@@ -1,7 +1,8 @@
 // Our kernels at the work of a model, for calibration: each rate is that of one rank, measured
 // while its peers measure the same.
 //
-// `time` calls a function often enough and gives seconds per call. Dtypes: f32 or bf16.
+// `time` calls functions often enough, in turns, and gives seconds per call of each. Dtypes: f32 or
+// bf16.
 #ifndef AUTODIST_MEASURE_KERNEL_RATES_H_
 #define AUTODIST_MEASURE_KERNEL_RATES_H_
 
@@ -17,7 +18,8 @@
 
 namespace autodist::measure {
 
-using TimeCall = std::function<double(const std::function<void()>& body)>;
+using TimeCalls =
+    std::function<std::vector<double>(const std::vector<std::function<void()>>& bodies)>;
 
 // The products of decoder layers, q, k and v, attention output, gate and up with their activation,
 // down, one layer behind the other: hidden size 1024, FFN 4096.
@@ -32,8 +34,6 @@ class LayerStack {
 
   double weights() const;
   double meetings() const { return 2.0 * static_cast<double>(layers_.size()); }
-  // Bytes of activations that Run() reads and writes per row.
-  double row_bytes() const;
 
  private:
   struct Matrix {
@@ -60,7 +60,7 @@ struct AttentionRates {
 };
 // From chunks of spec::kManyRows positions at the start and far behind it, with heads of 64 and of
 // 128 elements, four of them to each that is cached.
-AttentionRates MeasureAttention(device::Stream& stream, core::DType dtype, const TimeCall& time);
+AttentionRates MeasureAttention(device::Stream& stream, core::DType dtype, const TimeCalls& time);
 
 // Attention of single tokens, as spec::Cluster has it, of one rank.
 struct CachedAttentionRates {
@@ -71,13 +71,13 @@ struct CachedAttentionRates {
 // KvWrite() and Attention() of eight sequences with 128 and 2048 positions each, in caches of about
 // `bytes` altogether.
 CachedAttentionRates MeasureCachedAttention(device::Stream& stream, core::DType dtype, size_t bytes,
-                                            const TimeCall& time);
+                                            const TimeCalls& time);
 
 // RmsNorm(), Activate() and Add() of spec::kManyRows rows: bytes of activations read and written.
-double MeasureRows(device::Stream& stream, core::DType dtype, const TimeCall& time);
+double MeasureRows(device::Stream& stream, core::DType dtype, const TimeCalls& time);
 
 // Seconds of Linear() of next to nothing.
-double MeasureOperation(device::Stream& stream, core::DType dtype, const TimeCall& time);
+double MeasureOperation(device::Stream& stream, core::DType dtype, const TimeCalls& time);
 
 }  // namespace autodist::measure
 

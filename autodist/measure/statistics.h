@@ -3,6 +3,7 @@
 #define AUTODIST_MEASURE_STATISTICS_H_
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 namespace autodist::measure {
@@ -16,6 +17,13 @@ double Median(const std::vector<Sample>& samples, const ValueOf& value_of) {
   std::sort(values.begin(), values.end());
   const size_t middle = values.size() / 2;
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+// The mean of all values but the smallest and the largest. REQUIRES at least three.
+inline double MiddleMean(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return std::accumulate(values.begin() + 1, values.end() - 1, 0.0) /
+         static_cast<double>(values.size() - 2);
 }
 
 }  // namespace autodist::measure

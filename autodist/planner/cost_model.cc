@@ -26,17 +26,24 @@ bool SharesRows(double tp, double rows) {
   return tp > 1.0 && rows >= static_cast<double>(spec::kRowsToShare);
 }
 
-// Bytes of activations that one layer reads and writes per row, but for attention and the cache:
-// its products; two norms (f32 in, the compute dtype out); rope and the norms of q and k (f32 in
+// Columns of a rank's part of a layer.
+struct LayerWidths {
+  double hidden;
+  double q;
+  double kv;
+  double ffn;
+};
+
+// Bytes of activations that one layer reads and writes per row, but for its products, attention
+// and the cache: two norms (f32 in, the compute dtype out); rope and the norms of q and k (f32 in
 // and out); without a gate, whose activation belongs to its product, the activation; and with tp >
 // 1 two sums (two f32 in, one out).
 double RowBytes(const spec::ModelConfig& config, const LayerWidths& widths, double element,
                 double tp, double rows) {
   const double turns = (config.rope.dim > 0 ? 1.0 : 0.0) + (config.qk_norm ? 1.0 : 0.0);
   const double own_rows = SharesRows(tp, rows) ? 1.0 / tp : 1.0;
-  double bytes = ProductRowBytes(widths, element, tp == 1.0) +
-                 own_rows * widths.hidden * 2.0 * (4.0 + element) +
-                 turns * (widths.q + widths.kv) * 8.0;
+  double bytes =
+      own_rows * widths.hidden * 2.0 * (4.0 + element) + turns * (widths.q + widths.kv) * 8.0;
   if (tp > 1.0) bytes += own_rows * widths.hidden * 2.0 * 12.0;
   if (!config.gated_mlp) bytes += widths.ffn * (4.0 + element);
   return bytes;
@@ -57,8 +64,7 @@ double ComputeTime(const spec::ModelConfig& config, const RankPart& part, const 
   const LayerWidths widths{.hidden = static_cast<double>(config.hidden_size),
                            .q = heads * head_dim,
                            .kv = kv,
-                           .ffn = static_cast<double>(part.share.ffn.size()),
-                           .gated = config.gated_mlp};
+                           .ffn = static_cast<double>(part.share.ffn.size())};
   const double written_bytes = call.rows * 2.0 * kv * (4.0 + element);
   const auto cached_attention = [&](double rows) {
     return rates.CachedAttention(call.keys, rows * 2.0 * kv * element,
@@ -80,7 +86,7 @@ double ComputeTime(const spec::ModelConfig& config, const RankPart& part, const 
   if (ends_early) {
     const double qkv = widths.q + 2.0 * widths.kv;
     const double qkv_bytes =
-        weight_bytes * qkv / (qkv + widths.q + (widths.gated ? 3.0 : 2.0) * widths.ffn);
+        weight_bytes * qkv / (qkv + widths.q + (config.gated_mlp ? 3.0 : 2.0) * widths.ffn);
     time += products(qkv_bytes, call.rows) + rates.Cache(0.0, written_bytes) +
             std::min(1.0, call.logit_rows) *
                 (products(weight_bytes - qkv_bytes, std::max(1.0, call.logit_rows)) +

@@ -138,16 +138,6 @@ double RankRates::Wait(double rows, double seconds) const {
          ((1.0 - part) * cluster_.wait_fraction_one_row + part * cluster_.wait_fraction_many_rows);
 }
 
-double ProductRowBytes(const LayerWidths& widths, double element, bool accumulate) {
-  constexpr double kF32 = 4.0;
-  const double added = widths.hidden * (accumulate ? 2.0 : 1.0) * kF32;
-  const double gates = widths.gated ? widths.ffn * element : widths.ffn * kF32;
-  return widths.hidden * element + (widths.q + 2.0 * widths.kv) * kF32  // q, k and v
-         + widths.q * element + added                                   // attention output
-         + widths.hidden * element + gates                              // gate and up
-         + widths.ffn * element + added;                                // down
-}
-
 Link LinkBetween(const spec::Mesh& mesh, const spec::Cluster& cluster, int first, int last) {
   const int per_host = static_cast<int>(RanksPerHost(mesh, cluster));
   if (first / per_host == last / per_host)

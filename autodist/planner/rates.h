@@ -26,8 +26,7 @@ class RankRates {
   // stages are busy at once.
   RankRates(const spec::Mesh& mesh, const spec::Cluster& cluster, double calls_in_flight);
 
-  // Seconds of products of `rows` rows with `weights` weights that take `bytes`, activations not
-  // counted. Reading takes
+  // Seconds of products of `rows` rows with `weights` weights that take `bytes`. Reading takes
   // bytes / rate; what more rows take beyond that, `products` of the cluster says (between its
   // rows: in proportion; beyond them: as the last). Without `products`: bytes / rate or flops /
   // rate, whichever is longer.
@@ -63,19 +62,6 @@ class RankRates {
   double share_;       // of the host's computing
   double read_share_;  // of its reading
 };
-
-// Columns of a rank's part of a layer.
-struct LayerWidths {
-  double hidden;
-  double q;
-  double kv;
-  double ffn;
-  bool gated;  // the product of gate and up includes the activation
-};
-
-// Bytes of activations that the products of one layer read and write per row. `accumulate`: two of
-// them add to what is there.
-double ProductRowBytes(const LayerWidths& widths, double element, bool accumulate);
 
 struct Link {
   double latency_s;

@@ -95,13 +95,6 @@ TEST(RatesTest, WaitsGrowFromOneRowToMany) {
   EXPECT_NEAR(rates.Wait(4096, 2.0), 0.6, 1e-12);
 }
 
-TEST(RatesTest, ActivationsOfProducts) {
-  const LayerWidths widths{.hidden = 10, .q = 8, .kv = 2, .ffn = 30, .gated = true};
-  // bf16 in: 10, 8, 10 and 30 elements; out: 12 in f32, twice 10 read and written, 30 in bf16.
-  EXPECT_EQ(ProductRowBytes(widths, 2, true), 2 * 58 + 4 * 12 + 2 * 10 * 8 + 2 * 30);
-  EXPECT_EQ(ProductRowBytes(widths, 2, false), 2 * 58 + 4 * 12 + 2 * 10 * 4 + 2 * 30);
-}
-
 TEST(RatesTest, LinksBetweenRanks) {
   spec::Cluster hosts = TwoCores();
   hosts.hosts = 2;
