@@ -4,13 +4,14 @@
 usage: bench/growth.py [--autodist PROGRAM] [--prompts 128,1024] [--batches 1,8] [--tp 1,2,4] [--most-tokens N]
                        [--rounds 3] [--record FILE] MODEL_DIR...
 
-For each model and tp, in rounds: `autodist calibrate` on as many ranks, then every case (`autodist bench`), then
-`autodist calibrate` again. A round's prediction (`autodist plan --cluster`) is the mean of the times that both of its
-calibrations give. What is measured is a mean over steps and repeats, as calibrations take means too: moments in which the
-machine takes cores away belong to both. Measured and predicted stand as medians over the rounds, and the error is the
-median of the rounds' own, as the machine is not the same from one round to the next. Cases beyond the context of a model,
-or with more prompt tokens than --most-tokens, are skipped and listed. With --record FILE what was measured is added to
-FILE, and rounds that it holds are predicted again, but not measured. Prints a Markdown table, and the median of all errors.
+For each model and tp, in rounds: `autodist calibrate` on as many ranks, every case (`autodist bench`), and `autodist
+calibrate` again, which begins the next round. A round's prediction (`autodist plan --cluster`) is the mean of the times
+that both of its calibrations give. What is measured is a mean over steps and repeats, as calibrations take means too:
+moments in which the machine takes cores away belong to both. Measured and predicted stand as medians over the rounds, and
+the error is the median of the rounds' own, as the machine is not the same from one round to the next. Cases beyond the
+context of a model, or with more prompt tokens than --most-tokens, are skipped and listed. With --record FILE what was
+measured is added to FILE, and rounds that it holds are predicted again, but not measured. Prints a Markdown table, and the
+median of all errors.
 """
 import argparse
 import json
@@ -70,11 +71,14 @@ class Bench:
         return {"prompt": prompt, "batch": batch, "phases": bench["phases"],
                 "measured_s": [prefill_s / (prompt * batch), decode_s / batch]}
 
-    def measure_round(self, cases, number):
-        before = self.calibrate()
-        measured = [self.measure(*case) for case in cases]
-        clusters = [before, self.calibrate()]
-        return {"model": name_of(self.model), "tp": self.tp, "round": number, "clusters": clusters, "cases": measured}
+    def measure_rounds(self, cases, numbers):
+        before = self.calibrate() if numbers else None
+        for number in numbers:
+            measured = [self.measure(*case) for case in cases]
+            after = self.calibrate()
+            yield {"model": name_of(self.model), "tp": self.tp, "round": number, "clusters": [before, after],
+                   "cases": measured}
+            before = after
 
     def predict(self, record):
         for case in record["cases"]:
@@ -148,8 +152,7 @@ def main():
             for tp in arguments.tp:
                 bench = Bench(arguments.autodist, model, tp, scratch)
                 own = [record for record in records if (record["model"], record["tp"]) == (name, tp)]
-                for number in range(len(own), arguments.rounds):
-                    record = bench.measure_round(fits, number)
+                for record in bench.measure_rounds(fits, range(len(own), arguments.rounds)):
                     own.append(record)
                     records.append(record)
                     if arguments.record:
