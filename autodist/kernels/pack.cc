@@ -55,14 +55,14 @@ void StorePairs(const BFloat16* rows, BFloat16* to) {
     Pairs in[kLanes];
     for (int64_t i = 0; i < kLanes; ++i)
       std::memcpy(&in[i], rows + (output + i) * kInputs, sizeof(Pairs));
-    const Pairs low01 = __builtin_shuffle(in[0], in[1], Pairs{0, 4, 1, 5});
-    const Pairs low23 = __builtin_shuffle(in[2], in[3], Pairs{0, 4, 1, 5});
-    const Pairs high01 = __builtin_shuffle(in[0], in[1], Pairs{2, 6, 3, 7});
-    const Pairs high23 = __builtin_shuffle(in[2], in[3], Pairs{2, 6, 3, 7});
-    const Pairs out[kLanes] = {__builtin_shuffle(low01, low23, Pairs{0, 1, 4, 5}),
-                               __builtin_shuffle(low01, low23, Pairs{2, 3, 6, 7}),
-                               __builtin_shuffle(high01, high23, Pairs{0, 1, 4, 5}),
-                               __builtin_shuffle(high01, high23, Pairs{2, 3, 6, 7})};
+    const Pairs low01 = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5);
+    const Pairs low23 = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5);
+    const Pairs high01 = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7);
+    const Pairs high23 = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
+    const Pairs out[kLanes] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5),
+                               __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+                               __builtin_shufflevector(high01, high23, 0, 1, 4, 5),
+                               __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
     for (int64_t pair = 0; pair < kLanes; ++pair)
       std::memcpy(to + (pair * kBlock + output) * kPair, &out[pair], sizeof(Pairs));
   }
