@@ -15,9 +15,6 @@
 namespace autodist::measure {
 namespace {
 
-constexpr size_t kReadBytesPerHost = size_t{512} << 20;  // more than caches hold
-constexpr double kShortestS = 0.05;                      // of one block
-constexpr int kRounds = 7;
 constexpr double kLongestWaitS = 600;  // for ranks that measure alone
 constexpr int64_t kRows[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, spec::kManyRows};
 
@@ -25,11 +22,11 @@ double MedianOf(const std::vector<double>& values) {
   return Median(values, [](double value) { return value; });
 }
 
-// Seconds per call of a body, from kRounds blocks of at least kShortestS each. All ranks make as
-// many calls.
+// Seconds per call of a body, from some blocks of calls. All ranks make as many calls.
 class Stopwatch {
  public:
-  explicit Stopwatch(comm::Communicator& world) : world_(world) {}
+  Stopwatch(comm::Communicator& world, const CalibrationEffort& effort)
+      : world_(world), effort_(effort) {}
 
   // Of each body the mean over most blocks, and not the median: a machine that loses its cores for
   // some tenths of a second now and then is as slow as that for a run that takes longer.
@@ -53,7 +50,7 @@ class Stopwatch {
     std::vector<int64_t> calls;
     std::vector<std::vector<double>> seconds(bodies.size());
     for (const auto& body : bodies) calls.push_back(CallsOf(body));
-    for (int round = 0; round < kRounds; ++round)
+    for (int round = 0; round < effort_.rounds; ++round)
       for (size_t i = 0; i < bodies.size(); ++i)
         seconds[i].push_back(Block(bodies[i], calls[i]) / static_cast<double>(calls[i]));
     return seconds;
@@ -65,7 +62,7 @@ class Stopwatch {
       // The slowest rank decides, so that all go on or stop together.
       auto longest_s = static_cast<float>(Block(body, calls));
       world_.AllReduce({&longest_s, 1, 1}, comm::ReduceOp::kMax).Wait();
-      if (longest_s >= kShortestS) return calls;
+      if (longest_s >= effort_.shortest_s) return calls;
     }
   }
 
@@ -77,6 +74,7 @@ class Stopwatch {
   }
 
   comm::Communicator& world_;
+  CalibrationEffort effort_;
 };
 
 // The mean over all ranks.
@@ -87,15 +85,16 @@ double MeanOf(comm::Communicator& world, double value) {
 }
 
 // Rank 0 reads with one thread while nobody else works.
-double CoreReadRate(comm::Communicator& world, const device::Stream& stream, core::DType dtype) {
+double CoreReadRate(comm::Communicator& world, const device::Stream& stream, core::DType dtype,
+                    const CalibrationEffort& effort) {
   double alone = 0;
   const auto nobody = world.Split(world.rank(), 0, "alone");
   if (world.rank() == 0) {
     device::ThreadPool pool(1);
     device::Stream one(pool, stream.isa());
-    const LayerStack stack(dtype, kReadBytesPerHost, 1);
+    const LayerStack stack(dtype, effort.bytes_per_host, 1);
     alone = stack.weights() * static_cast<double>(core::SizeOf(dtype)) /
-            Stopwatch(*nobody)([&] { stack.Run(one, 1); });
+            Stopwatch(*nobody, effort)([&] { stack.Run(one, 1); });
   }
   world.Barrier(kLongestWaitS);
   return MeanOf(world, alone) * world.size();
@@ -128,19 +127,21 @@ Link MeasureLink(const Stopwatch& stopwatch, comm::Communicator& group) {
 class Calibration {
  public:
   Calibration(comm::Communicator& world, device::Stream& stream, int hosts, int cores,
-              core::DType dtype)
+              core::DType dtype, const CalibrationEffort& effort)
       : world_(world),
         stream_(stream),
         dtype_(dtype),
         local_ranks_(world.size() / hosts),
-        stopwatch_(world) {
+        bytes_(effort.bytes_per_host / static_cast<size_t>(local_ranks_)),
+        effort_(effort),
+        stopwatch_(world, effort) {
     AUTODIST_CHECK_EQ(world.size() % hosts, 0);
     cluster_.cores = std::min(cores, stream.pool().threads() * local_ranks_);
     cluster_.hosts = hosts;
   }
 
   spec::Cluster Run() {
-    cluster_.core_read_bytes_per_s = CoreReadRate(world_, stream_, dtype_);
+    cluster_.core_read_bytes_per_s = CoreReadRate(world_, stream_, dtype_, effort_);
     cluster_.row_bytes_per_s = OfHost(MeasureRows(stream_, dtype_, stopwatch_));
     Products();
     const AttentionRates attention = MeasureAttention(stream_, dtype_, stopwatch_);
@@ -148,8 +149,7 @@ class Calibration {
     cluster_.attention_scores_per_s = OfHost(attention.scores_per_s);
     cluster_.attention_extra_keys = MeanOf(world_, attention.extra_keys);
     cluster_.cache_write_bytes_per_s = OfHost(attention.write_bytes_per_s);
-    const CachedAttentionRates cached = MeasureCachedAttention(
-        stream_, dtype_, kReadBytesPerHost / static_cast<size_t>(local_ranks_), stopwatch_);
+    const CachedAttentionRates cached = MeasureCachedAttention(stream_, dtype_, bytes_, stopwatch_);
     cluster_.cache_extra_keys = MeanOf(world_, cached.extra_keys);
     cluster_.cache_bytes_per_s = OfHost(cached.bytes_per_s);
     cluster_.cache_flops_per_s = OfHost(cached.flops_per_s);
@@ -162,8 +162,7 @@ class Calibration {
   double OfHost(double rate) { return MeanOf(world_, rate) * local_ranks_; }
 
   void Products() {
-    const LayerStack stack(dtype_, kReadBytesPerHost / static_cast<size_t>(local_ranks_),
-                           spec::kManyRows);
+    const LayerStack stack(dtype_, bytes_, spec::kManyRows);
     std::vector<std::function<void()>> bodies;
     for (const int64_t rows : kRows) bodies.push_back([&, rows] { stack.Run(stream_, rows); });
     const std::vector<double> seconds = stopwatch_(bodies);
@@ -217,6 +216,8 @@ class Calibration {
   device::Stream& stream_;
   core::DType dtype_;
   int local_ranks_;
+  size_t bytes_;  // of this rank
+  CalibrationEffort effort_;
   Stopwatch stopwatch_;
   spec::Cluster cluster_;
 };
@@ -224,8 +225,8 @@ class Calibration {
 }  // namespace
 
 spec::Cluster Calibrate(comm::Communicator& world, device::Stream& stream, int hosts, int cores,
-                        core::DType dtype) {
-  return Calibration(world, stream, hosts, cores, dtype).Run();
+                        core::DType dtype, const CalibrationEffort& effort) {
+  return Calibration(world, stream, hosts, cores, dtype, effort).Run();
 }
 
 }  // namespace autodist::measure

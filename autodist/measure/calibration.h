@@ -3,6 +3,8 @@
 #ifndef AUTODIST_MEASURE_CALIBRATION_H_
 #define AUTODIST_MEASURE_CALIBRATION_H_
 
+#include <cstddef>
+
 #include "autodist/comm/communicator.h"
 #include "autodist/core/dtype.h"
 #include "autodist/device/stream.h"
@@ -10,10 +12,18 @@
 
 namespace autodist::measure {
 
+// How much is measured: less is faster and says less.
+struct CalibrationEffort {
+  size_t bytes_per_host = size_t{512}
+                          << 20;  // of weights, and of caches: more than CPU caches hold
+  double shortest_s = 0.05;       // of one block of calls
+  int rounds = 7;                 // blocks of each kernel; at least 3
+};
+
 // Collective over `world`, whose ranks are spread evenly over `hosts` hosts in rank order; each
 // brings its own stream. `dtype`, f32 or bf16: of the weights. `cores`: usable ones of a host.
-// What joins ranks stays unknown (0) where there are none to join. Takes half a minute and,
-// per host, 1 GiB. The same result on every rank. Throws core::Error when a peer is lost.
+// What joins ranks stays unknown (0) where there are none to join. Takes some 20 s and, per host,
+// twice the effort's bytes. The same result on every rank. Throws core::Error when a peer is lost.
 //   read_bytes_per_s        layers of products of one row
 //   core_read_bytes_per_s   the same on one thread, while the other ranks wait
 //   products, flops_per_s   layers of products of 1 to 512 rows
@@ -23,7 +33,7 @@ namespace autodist::measure {
 //   link_*, host_link_*     AllReduce() of 64 bytes, ReduceScatter() and AllGather() of 2 MiB,
 //                           within a host and between hosts
 spec::Cluster Calibrate(comm::Communicator& world, device::Stream& stream, int hosts, int cores,
-                        core::DType dtype);
+                        core::DType dtype, const CalibrationEffort& effort = {});
 
 }  // namespace autodist::measure
 

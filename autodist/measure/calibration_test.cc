@@ -20,7 +20,8 @@ TEST(CalibrationTest, TwoRanksMeasureTheirHost) {
   comm::RunOnThreads(2, [&](comm::Communicator& world) {
     device::ThreadPool pool(1);
     device::Stream stream(pool, device::DetectIsa());
-    const spec::Cluster cluster = Calibrate(world, stream, 1, 2, core::DType::kBF16);
+    const CalibrationEffort little{.bytes_per_host = 1, .shortest_s = 0.001, .rounds = 3};
+    const spec::Cluster cluster = Calibrate(world, stream, 1, 2, core::DType::kBF16, little);
     const std::lock_guard lock(mutex);
     results.push_back(cluster);
   });
