@@ -88,6 +88,7 @@ std::optional<FileLock> FileLock::TryAcquire(const std::filesystem::path& path,
       const Holder found = ReadHolder(descriptor);
       ::close(descriptor);
       if (found.is_dead) {  // a process it was just starting has the descriptor until it executes
+        holder = fmt::format("a process that {} started before it died", found.name);
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
         continue;
       }
@@ -105,8 +106,7 @@ std::optional<FileLock> FileLock::TryAcquire(const std::filesystem::path& path,
       const ssize_t ignored = ::pwrite(descriptor, line.data(), line.size(), 0);
     return FileLock(path, descriptor);
   }
-  // Taken and released faster than we look, or kept by what a dead owner has started.
-  holder = "several jobs";
+  if (holder.empty()) holder = "several jobs";  // that take and release it faster than we look
   return std::nullopt;
 }
 

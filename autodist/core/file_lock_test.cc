@@ -58,5 +58,28 @@ TEST_F(FileLockTest, WaitsForWhatADeadOwnerWasJustStarting) {
   for (const int end : locked) ::close(end);
 }
 
+TEST_F(FileLockTest, NamesTheDeadOwnerOfWhatKeepsTheLock) {
+  std::array<int, 2> locked, keep;
+  ASSERT_EQ(::pipe(locked.data()), 0);
+  ASSERT_EQ(::pipe(keep.data()), 0);
+  const pid_t owner = testing::StartChild([&] {
+    ::close(keep[1]);
+    const auto lock = FileLock::TryAcquire(path_, holder_);
+    testing::StartChild([&] {
+      char byte = 0;
+      if (::write(locked[1], "x", 1) != 1) return 1;
+      return static_cast<int>(::read(keep[0], &byte, 1));  // until the test ends
+    });
+    return static_cast<int>(::pause());
+  });
+  char byte = 0;
+  ASSERT_EQ(::read(locked[0], &byte, 1), 1);
+  ::kill(owner, SIGKILL);
+  ASSERT_EQ(::waitpid(owner, nullptr, 0), owner);
+  EXPECT_FALSE(FileLock::TryAcquire(path_, holder_));
+  EXPECT_EQ(holder_, "a process that pid " + std::to_string(owner) + " started before it died");
+  for (const int end : {locked[0], locked[1], keep[0], keep[1]}) ::close(end);
+}
+
 }  // namespace
 }  // namespace autodist::core

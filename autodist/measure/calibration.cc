@@ -132,7 +132,6 @@ class Calibration {
         stream_(stream),
         dtype_(dtype),
         local_ranks_(world.size() / hosts),
-        bytes_(effort.bytes_per_host / static_cast<size_t>(local_ranks_)),
         effort_(effort),
         stopwatch_(world, effort) {
     AUTODIST_CHECK_EQ(world.size() % hosts, 0);
@@ -149,7 +148,8 @@ class Calibration {
     cluster_.attention_scores_per_s = OfHost(attention.scores_per_s);
     cluster_.attention_extra_keys = MeanOf(world_, attention.extra_keys);
     cluster_.cache_write_bytes_per_s = OfHost(attention.write_bytes_per_s);
-    const CachedAttentionRates cached = MeasureCachedAttention(stream_, dtype_, bytes_, stopwatch_);
+    const CachedAttentionRates cached =
+        MeasureCachedAttention(stream_, dtype_, bytes(), stopwatch_);
     cluster_.cache_extra_keys = MeanOf(world_, cached.extra_keys);
     cluster_.cache_bytes_per_s = OfHost(cached.bytes_per_s);
     cluster_.cache_flops_per_s = OfHost(cached.flops_per_s);
@@ -159,10 +159,12 @@ class Calibration {
   }
 
  private:
+  // What this rank reads of the host's.
+  size_t bytes() const { return effort_.bytes_per_host / static_cast<size_t>(local_ranks_); }
   double OfHost(double rate) { return MeanOf(world_, rate) * local_ranks_; }
 
   void Products() {
-    const LayerStack stack(dtype_, bytes_, spec::kManyRows);
+    const LayerStack stack(dtype_, bytes(), spec::kManyRows);
     std::vector<std::function<void()>> bodies;
     for (const int64_t rows : kRows) bodies.push_back([&, rows] { stack.Run(stream_, rows); });
     const std::vector<double> seconds = stopwatch_(bodies);
@@ -216,7 +218,6 @@ class Calibration {
   device::Stream& stream_;
   core::DType dtype_;
   int local_ranks_;
-  size_t bytes_;  // of this rank
   CalibrationEffort effort_;
   Stopwatch stopwatch_;
   spec::Cluster cluster_;

@@ -14,10 +14,10 @@ namespace autodist::measure {
 
 // How much is measured: less is faster and says less.
 struct CalibrationEffort {
-  size_t bytes_per_host = size_t{512}
-                          << 20;  // of weights, and of caches: more than CPU caches hold
-  double shortest_s = 0.05;       // of one block of calls
-  int rounds = 7;                 // blocks of each kernel; at least 3
+  // Of weights, and of caches: more than the caches of a CPU hold.
+  size_t bytes_per_host = size_t{512} << 20;
+  double shortest_s = 0.05;  // of one block of calls
+  int rounds = 7;            // blocks of each kernel; at least 3
 };
 
 // Collective over `world`, whose ranks are spread evenly over `hosts` hosts in rank order; each
