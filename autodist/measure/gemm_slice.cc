@@ -7,6 +7,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "autodist/core/check.h"
+#include "autodist/device/buffer.h"
 
 namespace autodist::measure {
 namespace {
@@ -44,12 +45,9 @@ class OneDnnSlice final : public GemmSlice {
     const memory::desc any_w({k, n}, type, memory::format_tag::any);
     const memory::desc y({m, n}, memory::data_type::f32, memory::format_tag::ab);
     const dnnl::matmul::primitive_desc plan(dnnl::matmul::desc(x, any_w, y), cpu_);
-    x_ = memory(x, cpu_);
-    w_ = memory(plan.weights_desc(), cpu_);
-    y_ = memory(y, cpu_);
-    // 0x3f3f... is a number near 0.75 in f32 and in bf16.
-    std::memset(x_.get_data_handle(), 0x3f, x.get_size());
-    std::memset(w_.get_data_handle(), 0x3f, plan.weights_desc().get_size());
+    x_ = Filled(x, x_bytes_);
+    w_ = Filled(plan.weights_desc(), w_bytes_);
+    y_ = Filled(y, y_bytes_);
     product_ = dnnl::matmul(plan);
   }
 
@@ -60,8 +58,17 @@ class OneDnnSlice final : public GemmSlice {
   }
 
  private:
+  // In huge pages, as our own kernels have theirs.
+  memory Filled(const memory::desc& desc, device::Buffer& bytes) const {
+    bytes = device::Buffer(desc.get_size());
+    // 0x3f3f... is a number near 0.75 in f32 and in bf16.
+    std::memset(bytes.data(), 0x3f, desc.get_size());
+    return {desc, cpu_, bytes.data()};
+  }
+
   dnnl::engine cpu_;
   dnnl::stream queue_;
+  device::Buffer x_bytes_, w_bytes_, y_bytes_;
   memory x_, w_, y_;
   dnnl::matmul product_;
 };
