@@ -4,12 +4,14 @@
 # machine, with a veth pair between them that `tc tbf` slows down. The share of communication is the part of rank 0's time
 # in which it does not compute: it moves data, waits for the later rank, or has no call to work on (the bubble of pp).
 #
-# usage: two_hosts_speed.sh AUTODIST MODEL_DIR [PROMPT_AND_OUTPUT_LENGTH]
+# In each round every link is calibrated, and then measured once in every case; figures are medians over the rounds.
+#
+# usage: two_hosts_speed.sh AUTODIST MODEL_DIR [PROMPT_AND_OUTPUT_LENGTH [ROUNDS]]
 # Exit code 0: the pick was the faster one in each case; 1: it was not; 77 (skipped): not Open MPI, or not permitted.
 set -euo pipefail
 program=$(realpath "$1")
 model=$(realpath "$2")
-length=${3:-64}
+length=${3:-64} rounds=${4:-7}
 skip() { echo "skipped: $1" >&2; exit 77; }
 mpirun --version 2>/dev/null | grep -q "Open MPI" || skip "mpirun is not Open MPI's"
 ((EUID == 0)) || skip "network namespaces need root"
@@ -44,46 +46,65 @@ on_both() {
     -H node-a:1,node-b:1 -n 2 "$program" "$@"
 }
 
-status=0
-for gbit in 1 10; do
-  for end in "$a va$$" "$b vb$$"; do
-    read -r host device <<<"$end"
-    tc -n "$host" qdisc replace dev "$device" root tbf rate "${gbit}gbit" burst $((4 * gbit))kb latency 50ms ||
-      skip "tc tbf is not permitted"
-  done
-  on_both calibrate --output "$work/cluster.json" >/dev/null
-  echo "== $gbit Gbit/s =="
-  grep -E "host_link|wait_fraction" "$work/cluster.json"
-  for batch in 1 4; do
-    flags=(--model "$model" --dtype bfloat16 --threads 1 --batch-size "$batch" --max-model-len $((2 * length)))
-    for mesh in tp pp; do
-      on_both bench "${flags[@]}" "--$mesh" 2 --cache-dir "$work/cache" --prompt-length "$length" \
-        --output-length "$length" --repeats 3 --json >"$work/$mesh.json"
-      "$program" plan "${flags[@]}" "--$mesh" 2 --cluster "$work/cluster.json" --json >"$work/$mesh.plan.json"
+for ((round = 1; round <= rounds; ++round)); do
+  for gbit in 1 10; do
+    for end in "$a va$$" "$b vb$$"; do
+      read -r host device <<<"$end"
+      tc -n "$host" qdisc replace dev "$device" root tbf rate "${gbit}gbit" burst $((4 * gbit))kb latency 50ms ||
+        skip "tc tbf is not permitted"
     done
-    "$program" plan "${flags[@]}" --ranks 2 --cluster "$work/cluster.json" --json >"$work/pick.json"
-    python3 - "$work" "$batch" "$length" <<'COMPARE' || status=1
-import json, re, sys
-work, batch, length = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-load = lambda name: json.load(open(f"{work}/{name}.json"))
-seconds = {}
-for mesh in ("tp", "pp"):
-    bench = load(mesh)
-    reason = load(mesh + ".plan")["reasons"][0]
-    prompt, generated, share = map(float, re.search(
-        r"\(([\d.]+) prompt tokens/s, ([\d.]+) generated tokens/s; ([\d.]+) % of", reason).groups())
-    seconds[mesh] = batch * length * (1 / bench["prefill_tokens_per_s"] + 1 / bench["decode_tokens_per_s"])
-    print(f"batch {batch} {mesh} 2: prefill {bench['prefill_tokens_per_s']:.1f} (predicted {prompt:g}), "
-          f"decode {bench['decode_tokens_per_s']:.2f} ({generated:g}) tokens/s, "
-          f"communication {bench['communication_fraction'] * 100:.1f} ({share:g}) %")
-    near = abs(share / 100 / bench["communication_fraction"] - 1) <= 0.15
-    print("within 15 %" if near else "beyond 15 %", file=open(f"{work}/shares", "a"))
-picked = "tp" if load("pick")["tensor_parallel_size"] == 2 else "pp"
-faster = min(seconds, key=seconds.get)
-print(f"batch {batch}: --ranks 2 picks {picked}, measured {seconds['tp']:.2f} s with tp, {seconds['pp']:.2f} s with pp")
-sys.exit(picked != faster)
-COMPARE
+    on_both calibrate --output "$work/cluster.json" >/dev/null
+    for batch in 1 4; do
+      flags=(--model "$model" --dtype bfloat16 --threads 1 --batch-size "$batch" --max-model-len $((2 * length)))
+      case=$work/cases/$round-$gbit-$batch
+      mkdir -p "$case"
+      for mesh in tp pp; do
+        on_both bench "${flags[@]}" "--$mesh" 2 --cache-dir "$work/cache" --prompt-length "$length" \
+          --output-length "$length" --repeats 3 --json >"$case/$mesh.json"
+        "$program" plan "${flags[@]}" "--$mesh" 2 --cluster "$work/cluster.json" --json >"$case/$mesh.plan.json"
+      done
+      "$program" plan "${flags[@]}" --ranks 2 --cluster "$work/cluster.json" --json >"$case/pick.json"
+    done
   done
+  echo "round $round of $rounds" >&2
 done
-echo "predicted shares of communication: $(sort "$work/shares" | uniq -c | paste -sd ,)"
-exit "$status"
+
+python3 - "$work/cases" "$length" <<'COMPARE'
+import json, pathlib, re, statistics, sys
+length = int(sys.argv[2])
+cases = {}
+for case in pathlib.Path(sys.argv[1]).iterdir():
+    gbit, batch = map(int, case.name.split("-")[1:])
+    load = lambda name: json.loads((case / f"{name}.json").read_text())
+    for mesh in ("tp", "pp"):
+        bench = load(mesh)
+        reason = load(mesh + ".plan")["reasons"][0]
+        prompt, generated, share = map(float, re.search(
+            r"\(([\d.]+) prompt tokens/s, ([\d.]+) generated tokens/s; ([\d.]+) % of", reason).groups())
+        prefill, decode = bench["prefill_tokens_per_s"], bench["decode_tokens_per_s"]
+        cases.setdefault((gbit, batch), {}).setdefault(mesh, []).append(dict(
+            prefill=prefill, prefill_plan=prompt, decode=decode, decode_plan=generated,
+            share=100 * bench["communication_fraction"], share_plan=share,
+            seconds=batch * length * (1 / prefill + 1 / decode),
+            picked=(load("pick")["tensor_parallel_size"] == 2) == (mesh == "tp")))
+print("| link | batch | mesh | prefill tokens/s | decode tokens/s | communication | both phases, s | picked by `--ranks 2` |")
+print("|---|---|---|---|---|---|---|---|")
+near = total = right = 0
+for (gbit, batch), meshes in sorted(cases.items()):
+    seconds = {}
+    for mesh, rounds in meshes.items():
+        middle = lambda key: statistics.median(r[key] for r in rounds)
+        spread = lambda key: f"{min(r[key] for r in rounds):.3g} to {max(r[key] for r in rounds):.3g}"
+        both = lambda key: f"{middle(key):.3g}, {spread(key)} ({middle(key + '_plan'):.3g})"
+        seconds[mesh] = middle("seconds")
+        picked = sum(r["picked"] for r in rounds)
+        print(f"| {gbit} Gbit/s | {batch} | {mesh} 2 | {both('prefill')} | {both('decode')} | {both('share')} % | "
+              f"{seconds[mesh]:.2f} | {picked} of {len(rounds)} |")
+        near += abs(middle("share_plan") / middle("share") - 1) <= 0.15
+        total += 1
+    faster = min(seconds, key=seconds.get)
+    right += all(r["picked"] for r in meshes[faster])
+print(f"predicted shares of communication within 15 %: {near} of {total}; the pick was the faster mesh, in every round: "
+      f"{right} of {len(cases)} cases")
+sys.exit(right != len(cases))
+COMPARE
