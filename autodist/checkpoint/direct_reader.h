@@ -13,8 +13,7 @@
 
 namespace autodist::checkpoint {
 
-// Safe to use from several threads. The file must outlive it. Where the system or the file system
-// offers no such reads, IsCached() is true of all ranges or Read() returns nullptr.
+// Safe to use from several threads. The file must outlive it.
 class DirectReader {
  public:
   // What a read is rounded to at both ends, in the file and in memory. Disks have sectors of at
@@ -28,9 +27,14 @@ class DirectReader {
   DirectReader(const DirectReader&) = delete;
   DirectReader& operator=(const DirectReader&) = delete;
 
-  // Whether the page in the middle of [offset, offset + bytes) is in memory. Kernels read and drop
-  // a file in long runs, so one page speaks for its neighbours; a wrong guess costs speed only.
-  bool IsCached(uint64_t offset, size_t bytes) const;
+  // Whether the system and the file system offer such reads.
+  bool offered() const { return descriptor_ >= 0; }
+
+  // Where the page in the middle of [offset, offset + bytes) is. Kernels read and drop a file in
+  // long runs, so one page speaks for its neighbours; a wrong guess costs speed only. Unknown: the
+  // kernel does not tell those who neither own the file nor may write it.
+  enum class Residence { kInMemory, kAbsent, kUnknown };
+  Residence ResidenceOf(uint64_t offset, size_t bytes) const;
 
   // Where in `buffer` the bytes [offset, offset + bytes) now lie, with the alignment that `offset`
   // has; nullptr when they cannot be read this way, for whatever reason: an ordinary read will
@@ -41,7 +45,7 @@ class DirectReader {
 
  private:
   int descriptor_ = -1;       // -1: not offered
-  void* mapping_ = nullptr;   // of the whole file, never read: what is asked about in IsCached()
+  void* mapping_ = nullptr;   // of the whole file, never read: what ResidenceOf() asks about
   size_t mapping_bytes_ = 0;  // 0: nothing is known about the cache
 };
 

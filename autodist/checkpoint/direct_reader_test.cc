@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <string>
@@ -10,6 +12,8 @@
 
 namespace autodist::checkpoint {
 namespace {
+
+using Residence = DirectReader::Residence;
 
 constexpr size_t kBytes = 3 * DirectReader::kAlignment + 123;
 constexpr size_t kBufferBytes = size_t{2} << 20;  // from here on a device::Buffer is aligned
@@ -60,21 +64,38 @@ TEST_F(DirectReaderTest, WhatTheFileLacksIsNotRead) {
   EXPECT_EQ(requested, 0u);
 }
 
-// A file that was just written is in memory, unless its file system keeps nothing there.
-TEST_F(DirectReaderTest, KnowsWhatIsCached) {
+// A file that was just read is in memory, unless its file system keeps nothing there.
+TEST_F(DirectReaderTest, KnowsWhatIsInMemory) {
   const core::InputFile file(path_);
   const DirectReader reader(file);
+  if (!reader.offered()) GTEST_SKIP() << "this file system has no direct reads";
+  ASSERT_EQ(::fsync(file.descriptor()), 0);  // only clean pages are dropped
+  ASSERT_EQ(::posix_fadvise(file.descriptor(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  EXPECT_EQ(reader.ResidenceOf(0, kBytes), Residence::kAbsent);
   char byte = 0;
-  file.ReadAt(DirectReader::kAlignment, &byte, 1);
-  EXPECT_TRUE(reader.IsCached(0, 2 * DirectReader::kAlignment));
-  EXPECT_TRUE(reader.IsCached(kBytes, 10)) << "nothing can be read there past the cache either";
+  file.ReadAt(kBytes / 2, &byte, 1);
+  EXPECT_EQ(reader.ResidenceOf(0, kBytes), Residence::kInMemory);
+  EXPECT_EQ(reader.ResidenceOf(kBytes, 10), Residence::kUnknown) << "behind the end";
+}
+
+// The kernel would tell such a process that everything is in memory.
+TEST_F(DirectReaderTest, WhoMayNotWriteTheFileIsNotTold) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be somebody else";
+  const core::InputFile file(path_);
+  ASSERT_EQ(::fchmod(file.descriptor(), 0644), 0);
+  constexpr uid_t kNobody = 65534;
+  ASSERT_EQ(::seteuid(kNobody), 0);
+  const DirectReader reader(file);
+  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_EQ(reader.ResidenceOf(0, kBytes), Residence::kUnknown);
 }
 
 TEST_F(DirectReaderTest, AnEmptyFileHasNothingToRead) {
   testing::WriteBytes(path_, "");
   const core::InputFile file(path_);
   const DirectReader reader(file);
-  EXPECT_TRUE(reader.IsCached(0, 1));
+  EXPECT_FALSE(reader.offered());
+  EXPECT_EQ(reader.ResidenceOf(0, 1), Residence::kUnknown);
 }
 
 }  // namespace

@@ -33,6 +33,13 @@ constexpr int64_t kBlocksAhead = 4;
 // than in bytes.
 constexpr int64_t kMinPanelRunBytes = 1024;
 
+// How many of `rows` are read together.
+int64_t RowsWithin(int64_t bytes, int64_t rows, int64_t row_bytes) {
+  const int64_t fit = std::max(int64_t{1}, bytes / row_bytes);
+  if (fit >= rows) return rows;
+  return fit < kRowsTogether ? fit : fit / kRowsTogether * kRowsTogether;
+}
+
 // out[c][r] = in[r][c], in tiles turned in a buffer of their own: rows of `out` are often a power
 // of two apart, and writing to them column by column would use a handful of cache sets.
 template <typename T>
@@ -180,28 +187,25 @@ void WeightReader::Announce(const spec::ModelTensor& tensor, spec::Range rows,
   const Source source = Locate(tensor);
   if (rows.size() <= 0 || cols.size() <= 0) return;
   const spec::Range outputs{source.first_output + rows.first, source.first_output + rows.last};
-  if (tensor.transposed && !tensor.vector) {
-    Prefetch(source, cols, outputs);
-  } else if (!IsDirect(source, outputs, cols)) {
-    Prefetch(source, outputs, cols);
+  if (tensor.transposed && !tensor.vector) return Prefetch(source, cols, outputs);
+  const int64_t step = RowsWithin(kDirectBytes, rows.size(), cols.size() * source.element_bytes);
+  for (int64_t first = outputs.first; first < outputs.last; first += step) {
+    const spec::Range part{first, std::min(outputs.last, first + step)};
+    if (!IsDirect(source, part, cols)) Prefetch(source, part, cols);
   }
 }
 
 void WeightReader::ReadRows(const Source& source, spec::Range rows, spec::Range cols,
                             const Sink& sink) const {
   const int64_t row_bytes = cols.size() * source.element_bytes;
-  const auto rows_of = [&](int64_t bytes) {
-    const int64_t fit = std::max(int64_t{1}, bytes / row_bytes);
-    if (fit >= rows.size()) return rows.size();
-    return fit < kRowsTogether ? fit : fit / kRowsTogether * kRowsTogether;
-  };
   const auto stored_rows = [&](int64_t first, int64_t last) {
     return spec::Range{source.first_output + first,
                        source.first_output + std::min(rows.last, last)};
   };
-  const Block block(*this, rows_of(kBlockBytes) * row_bytes);
-  const int64_t direct_rows = rows_of(kDirectBytes);
-  const int64_t ahead_rows = rows_of(kBlockBytes) * kBlocksAhead;
+  const int64_t block_rows = RowsWithin(kBlockBytes, rows.size(), row_bytes);
+  const Block block(*this, block_rows * row_bytes);
+  const int64_t direct_rows = RowsWithin(kDirectBytes, rows.size(), row_bytes);
+  const int64_t ahead_rows = block_rows * kBlocksAhead;
   int64_t announced = rows.first;
   for (int64_t first = rows.first; first < rows.last;) {
     spec::Range part = stored_rows(first, first + direct_rows);
@@ -211,7 +215,7 @@ void WeightReader::ReadRows(const Source& source, spec::Range rows, spec::Range 
         Prefetch(source, stored_rows(std::max(announced, first), first + 2 * ahead_rows), cols);
         announced = first + 2 * ahead_rows;
       }
-      part = stored_rows(first, first + rows_of(kBlockBytes));
+      part = stored_rows(first, first + block_rows);
       ReadRuns(source, part, cols, block.data());
       data = block.data();
     }
@@ -266,10 +270,12 @@ void WeightReader::ReadRuns(const Source& source, spec::Range stored_rows, spec:
 bool WeightReader::IsDirect(const Source& source, spec::Range stored_rows,
                             spec::Range stored_cols) const {
   const int64_t bytes = stored_rows.size() * source.RowBytes();
+  const DirectReader& direct = File(source.stored->file).direct;
   return stored_cols.size() == source.cols && bytes >= kMinDirectBytes && bytes <= kDirectBytes &&
          source.stored->offset % static_cast<uint64_t>(source.element_bytes) == 0 &&
-         !File(source.stored->file)
-              .direct.IsCached(source.Offset(stored_rows.first), static_cast<size_t>(bytes));
+         direct.offered() &&
+         direct.ResidenceOf(source.Offset(stored_rows.first), static_cast<size_t>(bytes)) ==
+             DirectReader::Residence::kAbsent;
 }
 
 // The stored rows, somewhere in the block; nullptr when they cannot be read past the page cache.
@@ -285,17 +291,20 @@ const uint8_t* WeightReader::ReadDirect(const Source& source, spec::Range stored
   return data;
 }
 
-// Announces everything between the first and the last byte of the rectangle, unless it is cached or
-// comes past the cache. Without it each short read of a column cut waits for the disk alone; the
+// Announces everything between the first and the last byte of the rectangle, but for pieces that
+// are in memory. Without it each short read of a column cut waits for the disk alone; the
 // bytes between belong to other ranks, mostly of this host. A failure costs speed only.
 void WeightReader::Prefetch(const Source& source, spec::Range stored_rows,
                             spec::Range stored_cols) const {
   const OpenFile& file = File(source.stored->file);
-  const uint64_t first = source.Offset(stored_rows.first, stored_cols.first);
   const uint64_t last = source.Offset(stored_rows.last - 1, stored_cols.last);
-  if (file.direct.IsCached(first, last - first)) return;
-  ::posix_fadvise(file.file.descriptor(), static_cast<off_t>(first),
-                  static_cast<off_t>(last - first), POSIX_FADV_WILLNEED);
+  for (uint64_t first = source.Offset(stored_rows.first, stored_cols.first); first < last;) {
+    const uint64_t bytes = std::min(last - first, static_cast<uint64_t>(kDirectBytes));
+    if (file.direct.ResidenceOf(first, bytes) != DirectReader::Residence::kInMemory)
+      ::posix_fadvise(file.file.descriptor(), static_cast<off_t>(first), static_cast<off_t>(bytes),
+                      POSIX_FADV_WILLNEED);
+    first += bytes;
+  }
 }
 
 uint64_t CountNonFinite(core::ConstTensorView block) {

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <thread>
 
+#include "autodist/checkpoint/direct_reader.h"
 #include "autodist/checkpoint/safetensors.h"
 #include "autodist/checkpoint/testing/safetensors_builder.h"
 #include "autodist/core/error.h"
@@ -195,6 +196,33 @@ TEST_F(WeightReaderTest, UncachedRowsAreTheSame) {
     EXPECT_LE(static_cast<double>(reader.bytes_requested()),
               1.02 * static_cast<double>(reader.bytes_needed()));
   }
+}
+
+// Of parts that are larger than a direct read, nothing comes through the page cache as well.
+TEST_F(WeightReaderTest, WhatIsAnnouncedComesOnce) {
+  constexpr int64_t kRows = 4096;
+  constexpr int64_t kCols = 1024;
+  WriteBytes(scratch_ / "model.safetensors",
+             BuildSafetensors({{"w", "F32", {kRows, kCols}, BytesOf(Numbered(kRows, kCols))}}));
+  catalog_ = ReadCatalog(scratch_.path());
+  const core::InputFile file(scratch_ / "model.safetensors");
+  const DirectReader pages(file);
+  ASSERT_EQ(::fsync(file.descriptor()), 0);
+  ASSERT_EQ(::posix_fadvise(file.descriptor(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  constexpr size_t kMiB = size_t{1} << 20;
+  const auto cached = [&] {
+    int count = 0;
+    for (uint64_t at = kMiB; at + kMiB < file.size(); at += kMiB)
+      count += pages.ResidenceOf(at, kMiB) == DirectReader::Residence::kInMemory ? 1 : 0;
+    return count;
+  };
+  if (!pages.offered() || cached() > 0) GTEST_SKIP() << "this file system has no direct reads";
+  const WeightReader reader(catalog_);
+  reader.Announce(Matrix("w", kRows, kCols), {0, kRows}, {0, kCols});
+  const Collected all = Collect(reader, Matrix("w", kRows, kCols), {0, kRows}, {0, kCols});
+  EXPECT_TRUE(all.bytes == BytesOf(Numbered(kRows, kCols)));
+  EXPECT_EQ(cached(), 0);
+  EXPECT_GT(reader.bytes_requested(), reader.bytes_needed()) << "sectors";
 }
 
 // What t ranks of one host ask of the files is what they need, however narrow their cuts are.
