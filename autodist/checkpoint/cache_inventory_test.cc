@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "autodist/checkpoint/shard_cache.h"
 #include "autodist/checkpoint/testing/safetensors_builder.h"
 
@@ -121,6 +124,19 @@ TEST_F(CacheInventoryTest, LiveBuildersAreLeftAlone) {
   ASSERT_TRUE(builder.writer->Add("w", "", std::as_bytes(std::span("abc", 3))));
   EXPECT_TRUE(builder.writer->Commit());
   EXPECT_EQ(VerifyCache(cache_).good_shards, 1);
+}
+
+// Cleaning takes the entry away as long as it is empty; a job may have made it just then.
+TEST_F(CacheInventoryTest, AJobCanStartWhileTheCacheIsCleaned) {
+  const std::jthread cleaner([this](const std::stop_token& stop) {
+    std::error_code ignored;
+    while (!stop.stop_requested()) {
+      fs::remove(Entry("alpha"), ignored);
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+  });
+  for (int i = 0; i < 300; ++i)
+    EXPECT_TRUE(ShardCache({.directory = cache_}).Acquire(Key("alpha"), 0, 3).writer) << i;
 }
 
 TEST(ShardFileNameTest, OnlyOurForms) {

@@ -51,6 +51,20 @@ void RemoveShard(const fs::path& entry_dir, int rank) {
   }
 }
 
+// Makes the directory of the lock too. Whoever cleans the cache takes an empty one away, perhaps
+// before the lock is in it.
+std::optional<core::FileLock> TryLock(const fs::path& entry_dir, int rank, std::string& holder) {
+  constexpr int kAttempts = 10;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      fs::create_directories(entry_dir);
+      return core::FileLock::TryAcquire(entry_dir / LockName(rank), holder);
+    } catch (const std::system_error& error) {
+      if (error.code() != std::errc::no_such_file_or_directory || attempt == kAttempts) throw;
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<fs::path> DefaultCacheDirectory() {
@@ -94,7 +108,6 @@ ShardCache::Access ShardCache::Acquire(const ShardKey& key, int rank, uint64_t b
       return {std::move(found.shard), {}};
   }
   try {
-    fs::create_directories(entry_dir);
     std::optional<core::FileLock> lock = WaitForLock(entry_dir, rank);
     if (!lock) return {};
     // Whoever held the lock has built it by now, or has left a piece.
@@ -120,12 +133,11 @@ ShardCache::Access ShardCache::Acquire(const ShardKey& key, int rank, uint64_t b
 std::optional<core::FileLock> ShardCache::WaitForLock(const fs::path& entry_dir, int rank) const {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
-  const fs::path path = entry_dir / LockName(rank);
   auto pause = std::chrono::milliseconds(5);
   bool told = false;
   while (true) {
     std::string holder;
-    std::optional<core::FileLock> lock = core::FileLock::TryAcquire(path, holder);
+    std::optional<core::FileLock> lock = TryLock(entry_dir, rank, holder);
     if (lock) {
       if (!holder.empty())
         core::Log("{} died while it created {}", holder, (entry_dir / DataName(rank)).string());
