@@ -18,9 +18,9 @@ namespace autodist::checkpoint {
 
 // Spans into it live as long as it does. Movable, safe to read from several threads.
 //
-// The file may be removed or replaced by name meanwhile: the mapping keeps its inode. Only a file
-// truncated in place between verification and the last access would raise SIGBUS; nothing of ours
-// does that.
+// The file may be removed or replaced by name meanwhile: the mapping keeps its inode. What could be
+// read when it was verified, and later cannot (a file truncated in place, which nothing of ours
+// does; a page dropped and a broken disk; on NFS, one that another host removed), raises SIGBUS.
 class MappedShard {
  public:
   struct Blob {

@@ -18,8 +18,8 @@
 #include "autodist/comm/conformance.h"
 #include "autodist/comm/rendezvous.h"
 #include "autodist/comm/testing.h"
-#include "autodist/comm/unique_fd.h"
 #include "autodist/core/testing/child_process.h"
+#include "autodist/core/unique_fd.h"
 
 namespace autodist::comm {
 namespace {
@@ -123,7 +123,7 @@ TEST(RendezvousTest, StrangersAreDropped) {
   const std::string name = RendezvousName(job);
   std::memcpy(address.sun_path + 1, name.data(), name.size());
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  std::vector<UniqueFd> strangers;
+  std::vector<core::UniqueFd> strangers;
   for (const std::string& words :
        {std::string(), std::string("GET / HTTP/1.1\r\n\r\n"), std::string(40, '\xff')}) {
     strangers.emplace_back(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));

@@ -82,8 +82,8 @@ Address AddressOf(const std::string& job) {
   return address;
 }
 
-UniqueFd NewSocket() {
-  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+core::UniqueFd NewSocket() {
+  core::UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (fd.get() < 0) throw SystemError("socket");
   return fd;
 }
@@ -98,9 +98,9 @@ std::optional<pid_t> PeerProcess(int socket) {
   return credentials.pid;
 }
 
-PeerLink MakeLink(int rank, pid_t pid, UniqueFd socket) {
+PeerLink MakeLink(int rank, pid_t pid, core::UniqueFd socket) {
   const auto process = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-  return {rank, pid, std::move(socket), UniqueFd(process)};
+  return {rank, pid, std::move(socket), core::UniqueFd(process)};
 }
 
 bool Readable(int socket, milliseconds time) {
@@ -128,7 +128,7 @@ void SendAnswer(int socket, const Answer& answer, int descriptor) {
 }
 
 // The answer and the descriptor that came with it, or nothing when the connection ended.
-std::optional<Answer> ReceiveAnswer(int socket, UniqueFd& descriptor) {
+std::optional<Answer> ReceiveAnswer(int socket, core::UniqueFd& descriptor) {
   Answer answer;
   iovec data{&answer, sizeof(answer)};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
@@ -146,7 +146,7 @@ std::optional<Answer> ReceiveAnswer(int socket, UniqueFd& descriptor) {
   if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
     int fd = -1;
     std::memcpy(&fd, CMSG_DATA(header), sizeof(int));
-    descriptor = UniqueFd(fd);
+    descriptor = core::UniqueFd(fd);
   }
   answer.text[sizeof(answer.text) - 1] = '\0';
   return answer;
@@ -188,7 +188,7 @@ class Host {
   // Connected, but not heard yet.
   struct Caller {
     pid_t pid;
-    UniqueFd socket;
+    core::UniqueFd socket;
   };
 
   void Listen() {
@@ -199,7 +199,7 @@ class Host {
       // Another rank 0 is there. It hears of this one, too, and refuses; a moment ago it may not
       // have listened yet.
       for (int tries = 0; tries < 50; ++tries) {
-        const UniqueFd rival = NewSocket();
+        const core::UniqueFd rival = NewSocket();
         if (::connect(rival.get(), address.get(), address.length) == 0) {
           const Hello hello = MakeHello(0, ranks_);
           [[maybe_unused]] const ssize_t sent =
@@ -228,7 +228,7 @@ class Host {
   }
 
   void Accept() {
-    UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    core::UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (socket.get() < 0) return;
     const std::optional<pid_t> pid = PeerProcess(socket.get());
     if (pid && callers_.size() < kMaxRanksPerHost) callers_.push_back({*pid, std::move(socket)});
@@ -303,7 +303,7 @@ class Host {
 
   HostJob Welcome() {
     HostJob job;
-    const UniqueFd file(JobMemory::CreateFile(ranks_));
+    const core::UniqueFd file(JobMemory::CreateFile(ranks_));
     job.memory = JobMemory::MapFile(file.get(), ranks_);
     job.common_parent = common_parent_;
     Answer answer{};
@@ -320,7 +320,7 @@ class Host {
   const int32_t parent_;
   int most_ranks_ = ranks_;  // that anybody believes in
   bool common_parent_ = true;
-  UniqueFd listener_;
+  core::UniqueFd listener_;
   std::vector<Caller> callers_;
   std::vector<PeerLink> links_;
 };
@@ -333,7 +333,7 @@ HostJob Join(const std::string& job, int rank, int ranks, const CommOptions& opt
   // one.
   const Clock::duration limit = TimeLimit(options) + std::chrono::seconds(1);
   const Address address = AddressOf(job);
-  UniqueFd socket = NewSocket();
+  core::UniqueFd socket = NewSocket();
   while (::connect(socket.get(), address.get(), address.length) != 0) {
     if (errno != ECONNREFUSED && errno != EINTR && errno != EAGAIN) throw SystemError("connect");
     look_around();
@@ -355,7 +355,7 @@ HostJob Join(const std::string& job, int rank, int ranks, const CommOptions& opt
                            job);
     }
   }
-  UniqueFd file;
+  core::UniqueFd file;
   const std::optional<Answer> answer = ReceiveAnswer(socket.get(), file);
   if (!answer) throw core::PeerLost("rank 0 ended before all ranks had met ({})", job);
   if (answer->refusal != 0)
@@ -379,9 +379,7 @@ std::string RendezvousName(const std::string& job) {
 HostJob MeetOnHost(const std::string& job, int rank, int ranks, const CommOptions& options,
                    const std::function<void()>& look_around) {
   AUTODIST_CHECK(rank >= 0 && rank < ranks);
-  if (ranks > kMaxRanksPerHost) {
-    throw core::BadInput("{} ranks on one host, at most {} are supported", ranks, kMaxRanksPerHost);
-  }
+  CheckRanksPerHost(ranks);
   if (rank == 0) return Host(job, ranks, options, look_around).Run();
   return Join(job, rank, ranks, options, look_around);
 }

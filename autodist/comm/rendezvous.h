@@ -18,7 +18,7 @@
 
 #include "autodist/comm/communicator.h"
 #include "autodist/comm/job_memory.h"
-#include "autodist/comm/unique_fd.h"
+#include "autodist/core/unique_fd.h"
 
 namespace autodist::comm {
 
@@ -26,8 +26,8 @@ namespace autodist::comm {
 struct PeerLink {
   int rank = 0;
   pid_t pid = 0;
-  UniqueFd socket;   // ends with the process
-  UniqueFd process;  // a pidfd; none where the kernel or a sandbox refuses it
+  core::UniqueFd socket;   // ends with the process
+  core::UniqueFd process;  // a pidfd; none where the kernel or a sandbox refuses it
 };
 
 struct HostJob {

@@ -5,8 +5,11 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "autodist/core/error.h"
@@ -38,9 +41,15 @@ Watchdog::Watchdog(std::shared_ptr<JobMemory> memory, int rank, int world_rank,
       parent_(parent),
       watch_parent_(watch_parent),
       stop_(::eventfd(0, EFD_CLOEXEC)) {
+  if (stop_.get() < 0)
+    throw core::RuntimeFailure("the watch over other ranks cannot start: {}", std::strerror(errno));
   // Before the thread comes to it: from here on, silence means something.
   memory_->GiveSignOfLife(rank_);
-  thread_ = std::thread([this] { Run(); });
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error& error) {
+    throw core::RuntimeFailure("the watch over other ranks cannot start: {}", error.what());
+  }
 }
 
 Watchdog::~Watchdog() {

@@ -22,7 +22,7 @@
 
 #include "autodist/comm/job_memory.h"
 #include "autodist/comm/rendezvous.h"
-#include "autodist/comm/unique_fd.h"
+#include "autodist/core/unique_fd.h"
 
 namespace autodist::comm {
 
@@ -61,7 +61,7 @@ class Watchdog {
   std::vector<PeerLink> links_;  // of peers that have not left
   const ParentWatch parent_;
   const bool watch_parent_;
-  const UniqueFd stop_;  // an eventfd
+  const core::UniqueFd stop_;  // an eventfd
   std::thread thread_;
 };
 

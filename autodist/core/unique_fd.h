@@ -1,12 +1,12 @@
 // A file descriptor that closes itself.
-#ifndef AUTODIST_COMM_UNIQUE_FD_H_
-#define AUTODIST_COMM_UNIQUE_FD_H_
+#ifndef AUTODIST_CORE_UNIQUE_FD_H_
+#define AUTODIST_CORE_UNIQUE_FD_H_
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace autodist::comm {
+namespace autodist::core {
 
 class UniqueFd {
  public:
@@ -32,6 +32,6 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-}  // namespace autodist::comm
+}  // namespace autodist::core
 
-#endif  // AUTODIST_COMM_UNIQUE_FD_H_
+#endif  // AUTODIST_CORE_UNIQUE_FD_H_
