@@ -16,8 +16,6 @@ RankHeap::Header& RankHeap::HeaderOf(std::byte* block) {
   return *reinterpret_cast<Header*>(block - sizeof(Header));
 }
 
-size_t RankHeap::capacity() const { return capacity_ - sizeof(Header); }
-
 std::byte* RankHeap::Allocate(size_t bytes, uint32_t holders) {
   const size_t needed = RoundUp(bytes + sizeof(Header), kCacheLineBytes);
   const std::lock_guard lock(mutex_);

@@ -25,8 +25,6 @@ class RankHeap {
   // From any rank.
   static void Release(std::byte* block);
 
-  size_t capacity() const;  // the largest block that an empty heap can give
-
  private:
   struct Header;
   static Header& HeaderOf(std::byte* block);

@@ -39,11 +39,9 @@ class KvCache {
   // Takes the slot's pages back. Their contents are left as they are.
   void Release(int slot);
 
-  int64_t tokens_capacity(int slot) const;  // positions that the slot's pages hold
-  int64_t pages_in_use() const;             // 0 when every slot is released
-  int64_t pages_total() const { return options_.pages; }
-  size_t bytes() const { return memory_.bytes(); }               // when every page is written
-  size_t page_bytes_all_layers() const { return page_stride_; }  // keys and values of one page id
+  int64_t tokens_capacity(int slot) const;          // positions that the slot's pages hold
+  int64_t pages_in_use() const;                     // 0 when every slot is released
+  size_t bytes() const { return memory_.bytes(); }  // when every page is written
   const kernels::KvPageLayout& layout() const { return options_.layout; }
   int64_t layers() const { return options_.layers; }
 

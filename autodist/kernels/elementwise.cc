@@ -18,15 +18,6 @@ void Add(device::Stream& stream, core::ConstTensorView x_TD, core::TensorView y_
   });
 }
 
-void Scale(device::Stream& stream, float factor, core::TensorView y_TD) {
-  const device::OpScope op(stream.log(), [&] {
-    return RowsCost("scale", y_TD.rows(), static_cast<double>(y_TD.elements()), {y_TD, y_TD});
-  });
-  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  ForEachRow(stream, y_TD,
-             [&](int64_t row) { table.scale(factor, y_TD.row<float>(row), y_TD.cols()); });
-}
-
 void AddBias(device::Stream& stream, core::ConstTensorView bias_D, core::TensorView y_TD) {
   AUTODIST_CHECK_EQ(bias_D.rows(), 1);
   AUTODIST_CHECK_EQ(bias_D.cols(), y_TD.cols());

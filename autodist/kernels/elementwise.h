@@ -10,9 +10,6 @@ namespace autodist::kernels {
 // y += x, f32.
 void Add(device::Stream& stream, core::ConstTensorView x_TD, core::TensorView y_TD);
 
-// y *= factor, f32.
-void Scale(device::Stream& stream, float factor, core::TensorView y_TD);
-
 // Each row of y += bias, f32. Shapes: bias [1, D], y [T, D].
 void AddBias(device::Stream& stream, core::ConstTensorView bias_D, core::TensorView y_TD);
 

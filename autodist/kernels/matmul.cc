@@ -42,6 +42,17 @@ bool MultipliesCodes(const device::Stream& stream, const cpu::KernelTable& table
                                 !WeightPanel::Possible(layout, call.x_MK.dtype()));
 }
 
+// What the products demand of their operands.
+void CheckOperands(core::ConstTensorView x_MK, const PackedLayout& layout,
+                   core::ConstTensorView bias_N) {
+  AUTODIST_CHECK(x_MK.dtype() == DType::kF32 || x_MK.dtype() == DType::kBF16);
+  AUTODIST_CHECK(layout.quantised() || layout.format == core::FormatOf(x_MK.dtype()));
+  AUTODIST_CHECK_EQ(x_MK.cols(), layout.k);
+  AUTODIST_CHECK_GE(layout.k, 1);
+  AUTODIST_CHECK(bias_N.elements() == 0 || (bias_N.dtype() == DType::kF32 && bias_N.rows() == 1 &&
+                                            bias_N.cols() == layout.n));
+}
+
 }  // namespace
 
 PackedLayout::PackedLayout(core::WeightFormat weight_format, int64_t outputs, int64_t inputs,
@@ -68,15 +79,10 @@ int64_t PackedLayout::Index(int64_t output, int64_t input) const {
 void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeight& weight,
             core::TensorView y_MN, core::ConstTensorView bias_N, bool accumulate) {
   const PackedLayout& layout = weight.layout;
-  const bool has_bias = bias_N.elements() > 0;
-  AUTODIST_CHECK(x_MK.dtype() == DType::kF32 || x_MK.dtype() == DType::kBF16);
-  AUTODIST_CHECK(layout.quantised() || layout.format == core::FormatOf(x_MK.dtype()));
+  CheckOperands(x_MK, layout, bias_N);
   AUTODIST_CHECK(y_MN.dtype() == DType::kF32);
-  AUTODIST_CHECK_EQ(x_MK.cols(), layout.k);
   AUTODIST_CHECK_EQ(y_MN.cols(), layout.n);
   AUTODIST_CHECK_EQ(x_MK.rows(), y_MN.rows());
-  AUTODIST_CHECK(!has_bias || (bias_N.dtype() == DType::kF32 && bias_N.rows() == 1 &&
-                               bias_N.cols() == layout.n));
   if (y_MN.elements() == 0) return;
   const device::OpScope op(stream.log(), [&] {
     return device::OpCost{
@@ -108,9 +114,12 @@ void LinearGated(device::Stream& stream, core::ConstTensorView x_MK, const Packe
                  core::ConstTensorView bias_N, ActivationKind kind, core::TensorView gate_up_MN,
                  core::TensorView y_MF) {
   const int64_t gates = weight.layout.n / 2;
+  CheckOperands(x_MK, weight.layout, bias_N);
   AUTODIST_CHECK(weight.layout.n == 2 * gates && y_MF.cols() == gates);
-  AUTODIST_CHECK_EQ(x_MK.cols(), weight.layout.k);
+  AUTODIST_CHECK(y_MF.dtype() == DType::kF32 || y_MF.dtype() == DType::kBF16);
   AUTODIST_CHECK_EQ(x_MK.rows(), y_MF.rows());
+  AUTODIST_CHECK(gate_up_MN.dtype() == DType::kF32 && gate_up_MN.rows() == x_MK.rows() &&
+                 gate_up_MN.cols() == weight.layout.n);
   const LinearCall call{x_MK, weight, gate_up_MN, bias_N, false};
   if (y_MF.elements() == 0) return;
   if (!CanGate(stream, call)) {

@@ -73,18 +73,15 @@ struct PackedWeight {
 // decide the scales too.
 void PackRows(device::Stream& stream, core::ConstTensorView piece_NK, const PackedLayout& layout,
               int64_t first_n, int64_t first_k, void* packed);
-// The same for a source that is stored transposed, as GPT-2's Conv1D is. REQUIRES f32 or bf16.
-void PackColumns(device::Stream& stream, core::ConstTensorView piece_KN, const PackedLayout& layout,
-                 int64_t first_n, int64_t first_k, void* packed);
 
 // y = x * W^T + bias, or with `accumulate` y += x * W^T + bias.
-// Shapes: x [M, K], y [M, N], bias [1, N] or empty (a default view). M may be 0. Row strides of x
-// and y are free. Dtypes: x f32 or bf16, and as the weight unless that is quantised; y and bias
-// f32; products are summed in f32. y overlaps neither x nor bias. Bits: an element is one fixed
-// chain of sums over K, whatever the number of threads, M, N, the other rows and the strides; the
-// chain differs between instruction sets. Quantised weights have two: up to 8 rows (Isa::kAmx), 16
-// (kAvx2) or 32, and any number on a stream that is deterministic(), the codes are multiplied with
-// x in f32; more rows use weights that were dequantised to the dtype of x.
+// Shapes: x [M, K], y [M, N], bias [1, N] or empty (a default view). M may be 0, K not. Row strides
+// of x and y are free. Dtypes: x f32 or bf16, and as the weight unless that is quantised; y and
+// bias f32; products are summed in f32. y overlaps neither x nor bias. Bits: an element is one
+// fixed chain of sums over K, whatever the number of threads, M, N, the other rows and the strides;
+// the chain differs between instruction sets. Quantised weights have two: up to 8 rows (Isa::kAmx),
+// 16 (kAvx2) or 32, and any number on a stream that is deterministic(), the codes are multiplied
+// with x in f32; more rows use weights that were dequantised to the dtype of x.
 void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeight& weight,
             core::TensorView y_MN, core::ConstTensorView bias_N = {}, bool accumulate = false);
 

@@ -165,27 +165,4 @@ void PackRows(device::Stream& stream, core::ConstTensorView piece_NK, const Pack
                });
 }
 
-void PackColumns(device::Stream& stream, core::ConstTensorView piece_KN, const PackedLayout& layout,
-                 int64_t first_n, int64_t first_k, void* packed) {
-  CheckPiece(piece_KN, layout, first_n, piece_KN.cols(), first_k, piece_KN.rows());
-  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  const DType to = DTypeOf(layout);
-  const size_t size = core::SizeOf(to);
-  ForEachPiece(stream, layout, first_n, piece_KN.cols(), first_k, piece_KN.rows(),
-               [&](const Piece& piece) {
-                 alignas(64) uint8_t rows[kBlock * kInputs * sizeof(float)];
-                 alignas(64) uint8_t column[kBlock * sizeof(float)];
-                 for (int64_t i = 0; i < piece.inputs; ++i) {
-                   const auto source = piece_KN.Rows(piece.first_input - first_k + i, 1)
-                                           .Cols(piece.first_output - first_n, piece.outputs);
-                   ConvertRun(table, source.dtype(), source.data(), to, column, piece.outputs);
-                   for (int64_t output = 0; output < piece.outputs; ++output) {
-                     std::memcpy(rows + static_cast<size_t>(output * kInputs + i) * size,
-                                 column + static_cast<size_t>(output) * size, size);
-                   }
-                 }
-                 StorePiece(piece, rows, packed);
-               });
-}
-
 }  // namespace autodist::kernels

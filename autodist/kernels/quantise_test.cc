@@ -249,6 +249,24 @@ std::vector<double> LinearOf(device::Isa isa, int threads, bool deterministic,
   return y.values();
 }
 
+// Tiles take whole steps of inputs, beyond those of an output: what is there is not the next
+// output's.
+TEST_P(QuantiseTest, NaNStaysInItsOutput) {
+  constexpr int64_t kN = 128, kK = 70, kBroken = 64;
+  for (const int64_t lead : {0, 16}) {
+    const TestMatrix w = TestMatrix(DType::kF32, kN, lead + kK).Randomize(1);
+    for (int64_t k = 0; k < lead + kK; ++k) WriteElement(w.view(), kBroken, k, std::nan(""));
+    const QuantisedWeight quantised(stream_, w, WeightFormat::kInt8, lead, kK);
+    for (const int64_t m : {1, 40}) {
+      const TestMatrix x = TestMatrix(DType::kBF16, m, kK).Randomize(2);
+      const TestMatrix y(DType::kF32, m, kN);
+      Linear(stream_, x.view(), quantised.view(), y.view());
+      for (int64_t i = 0; i < m * kN; ++i)
+        EXPECT_EQ(std::isnan(y.at(i / kN, i % kN)), i % kN == kBroken) << lead << " " << m;
+    }
+  }
+}
+
 TEST_P(QuantiseTest, BitsDependOnNeitherThreadsNorTheOtherRowsOfTheSameWay) {
   constexpr int64_t kRows = 70, kN = 100, kK = 300;
   for (const WeightFormat format : kFormats) {

@@ -86,17 +86,4 @@ std::vector<ValueIndex> TopK(device::Stream& stream, core::ConstTensorView x_V, 
   return best;
 }
 
-SoftmaxDenominator ComputeSoftmaxDenominator(device::Stream& stream, core::ConstTensorView x_V,
-                                             float scale) {
-  AUTODIST_CHECK_EQ(x_V.rows(), 1);
-  AUTODIST_CHECK_GT(x_V.cols(), 0);
-  const device::OpScope op(stream.log(), [&] {
-    return RowsCost("softmax_denominator", 1, 4.0 * static_cast<double>(x_V.cols()), {x_V},
-                    device::OpKind::kSampling);
-  });
-  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  const float max = table.max(x_V.row<float>(0), x_V.cols());
-  return {max, table.sum_exp(x_V.row<float>(0), scale, max, x_V.cols())};
-}
-
 }  // namespace autodist::kernels

@@ -24,16 +24,6 @@ void Argmax(device::Stream& stream, core::ConstTensorView x_TV, std::span<ValueI
 // NaN counts as -infinity. Shapes: x [1, V] f32.
 std::vector<ValueIndex> TopK(device::Stream& stream, core::ConstTensorView x_V, int64_t count);
 
-// max(x), and the sum of exp(scale * (x - max)): log-sum-exp(scale * x) = scale * max + log(sum).
-// Sums of several ranks' parts combine by rescaling to the common maximum. Shapes: x [1, V] f32, V
-// >= 1.
-struct SoftmaxDenominator {
-  float max = 0;
-  double sum = 0;
-};
-SoftmaxDenominator ComputeSoftmaxDenominator(device::Stream& stream, core::ConstTensorView x_V,
-                                             float scale);
-
 }  // namespace autodist::kernels
 
 #endif  // AUTODIST_KERNELS_SAMPLING_H_

@@ -18,8 +18,13 @@ size_t InputBytes(core::DType dtype) { return static_cast<size_t>(kBlock) * core
 WeightPanel::WeightPanel(const PackedLayout& layout, core::DType dtype)
     : layout_(layout),
       dtype_(dtype),
-      block_bytes_(static_cast<size_t>(layout.padded_k()) * InputBytes(dtype)),
-      tail_bytes_(static_cast<size_t>(core::kGroupInputs) * InputBytes(dtype)) {
+      codes_bytes_(static_cast<size_t>(layout.padded_k()) * InputBytes(dtype)),
+      // Kernels take whole steps of up to 32 inputs. Beginning at the first input of x, they read
+      // beyond a block, and meet zeros of x there: what they read must be finite, and is not what
+      // another output's weights happen to be.
+      block_bytes_(codes_bytes_ + (layout.lead != 0
+                                       ? static_cast<size_t>(core::kGroupInputs) * InputBytes(dtype)
+                                       : 0)) {
   AUTODIST_CHECK(layout.quantised() && Possible(layout, dtype));
   blocks_ =
       std::max<int64_t>(1, static_cast<int64_t>(kPanelBytes / std::max<size_t>(1, block_bytes_)));
@@ -35,13 +40,14 @@ cpu::LinearTask WeightPanel::Fill(device::Isa isa, const cpu::LinearTask& share,
   const int64_t blocks = (part.outputs + kBlock - 1) / kBlock;
   const auto* const codes =
       static_cast<const uint8_t*>(share.weight) + static_cast<size_t>(block) * share.block_bytes;
-  cpu::TableFor(isa).dequantise(layout_.format, codes,
-                                blocks * (layout_.padded_k() / core::kGroupInputs), dtype_, memory);
   auto* const panel = static_cast<uint8_t*>(memory);
-  // Kernels take whole steps of up to 32 inputs. Beginning at the first input of x, they may read
-  // beyond the last block, and meet zeros of x there: what they read must be finite.
-  if (layout_.lead != 0)
-    std::memset(panel + static_cast<size_t>(blocks) * block_bytes_, 0, tail_bytes_);
+  for (int64_t i = 0; i < blocks; ++i) {
+    uint8_t* const at = panel + static_cast<size_t>(i) * block_bytes_;
+    cpu::TableFor(isa).dequantise(layout_.format,
+                                  codes + static_cast<size_t>(i) * share.block_bytes,
+                                  layout_.padded_k() / core::kGroupInputs, dtype_, at);
+    std::memset(at + codes_bytes_, 0, block_bytes_ - codes_bytes_);
+  }
   part.weight = panel + static_cast<size_t>(layout_.lead) * InputBytes(dtype_);
   part.block_bytes = block_bytes_;
   return part;

@@ -26,7 +26,7 @@ class WeightPanel {
   }
 
   int64_t blocks() const { return blocks_; }
-  size_t bytes() const { return static_cast<size_t>(blocks_) * block_bytes_ + tail_bytes_; }
+  size_t bytes() const { return static_cast<size_t>(blocks_) * block_bytes_; }
 
   // Dequantises blocks [block, block + blocks()) of the share, as far as it has them, into `memory`
   // (bytes(), aligned to 64): the part of the share that multiplies them.
@@ -37,8 +37,8 @@ class WeightPanel {
   PackedLayout layout_;
   core::DType dtype_;
   int64_t blocks_;
-  size_t block_bytes_;
-  size_t tail_bytes_;
+  size_t codes_bytes_;  // of a block, dequantised
+  size_t block_bytes_;  // from one block to the next
 };
 
 }  // namespace autodist::kernels

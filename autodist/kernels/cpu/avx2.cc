@@ -35,14 +35,12 @@ namespace autodist::kernels::cpu {
 const KernelTable& Avx2Table() {
   static constexpr KernelTable kTable = {
       .add = AddRow,
-      .scale = ScaleRow,
       .convert = ConvertRow,
       .rms_norm = RmsNormRow,
       .layer_norm = LayerNormRow,
       .rope = RopeRow,
       .activate = ActivateRow,
       .max = MaxOfRow,
-      .sum_exp = SumExpOfRow,
       .linear_f32 = LinearRows<float, RowOperand<float>>,
       .linear_bf16 = LinearRows<core::BFloat16, WidenedPairOperand>,
       .few_rows = 16,

@@ -144,9 +144,8 @@ struct AttentionTask {
 };
 
 struct KernelTable {
-  // y += x; y *= factor; over n elements.
+  // y += x over n elements.
   void (*add)(const float* x, float* y, int64_t n);
-  void (*scale)(float factor, float* y, int64_t n);
   // Between equal dtypes, or f32 and a 16-bit one.
   void (*convert)(core::DType from, const void* x, core::DType to, void* y, int64_t n);
   // One group of a row. y is f32 or bf16.
@@ -161,8 +160,6 @@ struct KernelTable {
                    int64_t n);
   // The largest value that is no NaN; -infinity when there is none.
   float (*max)(const float* x, int64_t n);
-  // Sum of exp(scale * (x - max)).
-  double (*sum_exp)(const float* x, float scale, float max, int64_t n);
 
   // `scratch` holds LinearScratchBytes().
   void (*linear_f32)(const LinearTask& task, void* scratch);

@@ -5,11 +5,6 @@ inline void AddRow(const float* x, float* y, int64_t n) {
       n, [&](int64_t i, auto lanes) { lanes.Write(lanes.Read(y + i) + lanes.Read(x + i), y + i); });
 }
 
-inline void ScaleRow(float factor, float* y, int64_t n) {
-  const Vec factors = Broadcast(factor);
-  ForEachVector(n, [&](int64_t i, auto lanes) { lanes.Write(lanes.Read(y + i) * factors, y + i); });
-}
-
 template <typename From, typename To>
 void ConvertTyped(const void* x, void* y, int64_t n) {
   const auto* const from = static_cast<const From*>(x);
@@ -143,17 +138,4 @@ inline float MaxOfRow(const float* x, int64_t n) {
   float max = MaxLane(best);
   for (; i < n; ++i) max = x[i] > max ? x[i] : max;
   return max;
-}
-
-inline double SumExpOfRow(const float* x, float scale, float max, int64_t n) {
-  constexpr int64_t kChunk = 1024;  // f32 sums of this many, f64 beyond
-  const Vec scales = Broadcast(scale);
-  const Vec maxima = Broadcast(max);
-  double total = 0;
-  for (int64_t begin = 0; begin < n; begin += kChunk) {
-    const int64_t count = n - begin < kChunk ? n - begin : kChunk;
-    total += static_cast<double>(
-        SumOf(x + begin, count, [&](Vec v) { return Exp((v - maxima) * scales); }));
-  }
-  return total;
 }
