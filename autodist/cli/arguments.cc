@@ -82,6 +82,12 @@ std::string ScalarText(const core::Json& value, const std::string& source) {
   throw BadInput("{} must be a string, a number, a boolean or a list of them", source);
 }
 
+// `names` are spellings of one flag that a source gives.
+void CheckOneSpelling(const std::vector<std::string>& names, const std::string& source) {
+  if (names.size() > 1)
+    throw BadInput("{}{} and {} are the same flag: give one of them", source, names[0], names[1]);
+}
+
 // One option's value from one source, and where the completed arguments grow.
 class Completion {
  public:
@@ -132,20 +138,20 @@ std::vector<std::string> CompleteArguments(
   std::set<std::string> known;
   Completion completion(arguments);
   for (const CLI::Option* option : app.get_options()) {
+    std::vector<std::string> variables, keys;
     for (const std::string& name : option->get_lnames()) {
       if (name == "help" || name == "config") continue;
       const char* variable = environment(VariableName(name).c_str());
-      if (variable != nullptr && *variable != '\0' && set.insert(option).second)
-        completion.Add(*option, std::string(variable), VariableName(name));
+      if (variable != nullptr && *variable != '\0') variables.push_back(VariableName(name));
+      for (const std::string& key : {name, WithUnderscores(name)})
+        if (fields.contains(key) && known.insert(key).second) keys.push_back(key);
     }
-    for (const std::string& name : option->get_lnames()) {
-      for (const std::string& key : {name, WithUnderscores(name)}) {
-        if (name == "help" || name == "config" || !fields.contains(key)) continue;
-        if (!known.insert(key).second) continue;
-        if (set.insert(option).second)
-          completion.Add(*option, fields[key], file + ": field " + key);
-      }
-    }
+    CheckOneSpelling(variables, "");
+    CheckOneSpelling(keys, file + ": fields ");
+    if (!variables.empty() && set.insert(option).second)
+      completion.Add(*option, std::string(environment(variables[0].c_str())), variables[0]);
+    if (!keys.empty() && set.insert(option).second)
+      completion.Add(*option, fields[keys[0]], file + ": field " + keys[0]);
   }
   for (const auto& [key, value] : fields.items()) {
     if (known.count(key) == 0)

@@ -103,6 +103,11 @@ TEST_F(ArgumentsTest, WhatAFileCannotSay) {
   EXPECT_THAT(Refusal(arguments), HasSubstr("field tp must be a string, a number, a boolean"));
   WriteConfig(R"({"json": "perhaps"})");
   EXPECT_THAT(Refusal(arguments), HasSubstr("field json is perhaps, must be true or false"));
+  WriteConfig(R"({"tp": 1, "tensor-parallel-size": 2})");
+  EXPECT_THAT(Refusal({"--config", file_.string()}),
+              HasSubstr(": fields tensor-parallel-size and tp are the same flag"));
+  WriteConfig(R"({"tensor_parallel_size": 1, "tensor-parallel-size": 2})");
+  EXPECT_THAT(Refusal({"--config", file_.string()}), HasSubstr("are the same flag"));
   WriteConfig(R"({"tp": 1, "tp": 2})");
   EXPECT_THAT(Refusal(arguments), HasSubstr(file_.string()));
   WriteConfig("[1]");

@@ -41,6 +41,7 @@ class BenchCommand final : public Command {
   int RunSweep();
 
   RunFlags run_;
+  const CLI::App* app_ = nullptr;
   TraceFlag trace_;
   measure::BenchOptions bench_;
   CLI::Option* prompt_length_ = nullptr;
@@ -53,6 +54,7 @@ class BenchCommand final : public Command {
 };
 
 void BenchCommand::AddFlags(CLI::App& app) {
+  app_ = &app;
   prompt_length_ =
       AddInteger<int64_t>(app, "--prompt-length", bench_.prompt_length,
                           "Random ids per sequence; the default is cut to the context", 1);
@@ -121,7 +123,16 @@ void BenchCommand::PrepareSweep(int64_t context) {
   if (options_.batch_size > 1) defaults.batch_sizes = {options_.batch_size};
   for (int tp = 2; tp <= device::UsableCores() && tp <= 8; tp *= 2) defaults.tp.push_back(tp);
   if (options_.tensor_parallel_size > 1) defaults.tp = {options_.tensor_parallel_size};
-  grid_ = grid_text_.empty() ? defaults : ParseGrid(grid_text_, defaults);
+  const auto given = [this](std::string_view key) {
+    return app_->get_option(fmt::format("--{}", key))->count() > 0;
+  };
+  grid_ = grid_text_.empty() ? defaults : ParseGrid(grid_text_, defaults, given);
+  for (const measure::SweepPoint& point : grid_.Points()) {
+    ModelRunnerOptions options = options_;
+    options.dtype = point.dtype;
+    options.weights = point.weights;
+    runtime::CheckLimits(options);
+  }
   run_.PrepareOutputDir();
 }
 
@@ -149,6 +160,10 @@ int BenchCommand::RunSweep() {
                                                                        .seed = bench_.seed,
                                                                        .context_length = context_},
                                                                       save);
+  if (std::all_of(results.begin(), results.end(),
+                  [](const measure::SweepResult& result) { return !result.skipped.empty(); }))
+    throw core::BadInput("none of the {} combinations could be run; the first: {}", count,
+                         results.front().skipped);
   Print(run_.json() ? core::JsonText(measure::ToJson(results)) : measure::ToText(results));
   return 0;
 }

@@ -27,7 +27,8 @@ class CalibrateCommand final : public Command {
  public:
   const char* name() const override { return "calibrate"; }
   const char* summary() const override {
-    return "Measure what plans rest on: reading, computing, links between ranks";
+    return "Measure what plans rest on, in 20 seconds or so: reading, computing, links between "
+           "ranks";
   }
   void AddFlags(CLI::App& app) override;
   bool runs_on_ranks() const override { return true; }
@@ -35,8 +36,11 @@ class CalibrateCommand final : public Command {
   int Run() override;
 
  private:
+  int WorldSize(const comm::LaunchInfo& launch) const;
+
   std::string output_;
-  int ranks_ = 1;
+  std::optional<int> ranks_;
+  std::optional<int> threads_;
   runtime::RunOptions options_;
   core::DType dtype_ = core::DType::kBF16;
   bool json_ = false;
@@ -55,11 +59,15 @@ std::string ToText(const spec::Cluster& cluster) {
 void CalibrateCommand::AddFlags(CLI::App& app) {
   app.add_option("--output", output_, "The result, for --cluster of other commands (required)")
       ->type_name("FILE");
-  AddInteger(app, "--ranks", ranks_, "Ranks that measure together, as threads of this process", 1);
-  AddInteger(app, "--threads", options_.threads,
-             "Threads per rank (default: usable cores / ranks on this host)", 1);
+  AddOptionalInteger(app, "--ranks", ranks_,
+                     "Ranks that measure together (default: the launcher's, else 1; without a "
+                     "launcher they are threads of this process)",
+                     1);
+  AddOptionalInteger(app, "--threads", threads_,
+                     "Threads per rank (default: usable cores / ranks on this host)", 1);
   options_.dtype = "bfloat16";
   app.add_option("--dtype", options_.dtype, "Of the weights: float32 or bfloat16")
+      ->type_name("TYPE")
       ->capture_default_str();
   AddNumber(app, "--collective-timeout", options_.collective_timeout_s,
             "Longest wait for another rank, in seconds");
@@ -71,13 +79,23 @@ void CalibrateCommand::Prepare() {
   if (options_.dtype != "float32" && options_.dtype != "bfloat16")
     throw core::BadInput("--dtype is {}, must be float32 or bfloat16", options_.dtype);
   if (options_.dtype == "float32") dtype_ = core::DType::kF32;
+  options_.threads = threads_.value_or(0);
   runtime::CheckLimits(options_);
+  // Before the work, not behind it. Other ranks may be on hosts that have no such directory.
+  if (runtime::LaunchOf(options_).rank == 0) core::AtomicFile probe(output_);
+}
+
+int CalibrateCommand::WorldSize(const comm::LaunchInfo& launch) const {
+  if (launch.launcher == comm::Launcher::kNone) return ranks_.value_or(1);
+  if (ranks_ && *ranks_ != launch.world_size)
+    throw core::BadInput("--ranks is {}, but the launcher started {}", *ranks_, launch.world_size);
+  return launch.world_size;
 }
 
 int CalibrateCommand::Run() {
   const comm::LaunchInfo launch = runtime::LaunchOf(options_);
   const bool alone = launch.launcher == comm::Launcher::kNone;
-  const int world = alone ? ranks_ : launch.world_size;
+  const int world = WorldSize(launch);
   runtime::Job job(launch, {.world_size = world,
                             .threads_per_rank = options_.threads,
                             .comm = {.collective_timeout_s = options_.collective_timeout_s}});

@@ -106,7 +106,7 @@ class GenerateCommand final : public Command {
 };
 
 void GenerateCommand::AddFlags(CLI::App& app) {
-  prompt_flags_.Add(app, /*many=*/true);
+  prompt_flags_.Add(app);
   constexpr const char* kGroup = "Generation";
   infer::SamplingOptions& sampling = request_.sampling;
   AddInteger(app, "--min-output-length", request_.min_output_length,

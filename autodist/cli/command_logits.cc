@@ -27,7 +27,8 @@ class LogitsCommand final : public Command {
   const char* name() const override { return "logits"; }
   const char* summary() const override { return "Write the logits at every position of a prompt"; }
   void AddFlags(CLI::App& app) override {
-    prompt_.Add(app, /*many=*/false);
+    prompt_.many = false;
+    prompt_.Add(app);
     app.add_option("--output", output_, "float32 [tokens, vocabulary]")
         ->type_name("FILE.npy")
         ->group("Output");

@@ -76,7 +76,8 @@ void VerifyCommand::AddFlags(CLI::App& app) {
   app.footer(
       "Without --prompt and --token-ids, a short text is continued, or ids if the model has "
       "no tokenizer.");
-  prompt_.Add(app, /*many=*/false);
+  prompt_.many = false;
+  prompt_.Add(app);
   AddInteger<int64_t>(app, "--output-length", output_length_,
                       "Greedy tokens to compare; their logits are compared too", 1)
       ->group("Input");

@@ -10,6 +10,7 @@
 #include "autodist/cli/run_command.h"
 #include "autodist/core/error.h"
 #include "autodist/core/json.h"
+#include "autodist/spec/cluster.h"
 #include "autodist/text/tokenizer_testing.h"
 #include "autodist/trace/testing/trace_text.h"
 
@@ -150,6 +151,33 @@ TEST_F(JsonShapesTest, Bench) {
   EXPECT_THAT(NamesOf(decode), ElementsAre("step_s", "ops"));
   EXPECT_THAT(NamesOf(decode["ops"][0]),
               ElementsAre("name", "step_s", "bytes", "flops", "limit_s", "fraction"));
+}
+
+TEST_F(JsonShapesTest, BenchSweep) {
+  const core::Json document =
+      Run("bench", {kModel, "--sweep", "--grid", "prompt-length=5,100000;tp=1;batch-size=1",
+                    "--output-length", "3", "--repeats", "1", "--no-cache", "--output-dir",
+                    directory_.string()});
+  EXPECT_EQ(core::ParseJsonFile(directory_ / "sweep.json"), document);
+  EXPECT_THAT(NamesOf(document), ElementsAre("points"));
+  ASSERT_EQ(document["points"].size(), 2u);
+  EXPECT_THAT(NamesOf(document["points"][0]),
+              ElementsAre("tensor_parallel_size", "pipeline_parallel_size", "dtype", "weights",
+                          "prompt_length", "output_length", "batch_size", "skipped", "bench"));
+  EXPECT_TRUE(document["points"][0]["skipped"].is_null());
+  EXPECT_TRUE(document["points"][1]["bench"].is_null());
+}
+
+// What `calibrate` prints and writes; it is not run, as it measures for long.
+TEST_F(JsonShapesTest, Calibrate) {
+  EXPECT_THAT(
+      NamesOf(spec::ToJson(spec::Cluster{})),
+      ElementsAre("cores", "hosts", "products", "read_bytes_per_s", "core_read_bytes_per_s",
+                  "flops_per_s", "attention_flops_per_s", "attention_scores_per_s",
+                  "attention_extra_keys", "cache_write_bytes_per_s", "cache_extra_keys",
+                  "cache_bytes_per_s", "cache_flops_per_s", "row_bytes_per_s", "operation_s",
+                  "wait_fraction_one_row", "wait_fraction_many_rows", "link_latency_s",
+                  "link_bytes_per_s", "host_link_latency_s", "host_link_bytes_per_s"));
 }
 
 // Nothing but a tokenizer.json is needed: here one of three letters and a BOS.

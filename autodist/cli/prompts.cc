@@ -29,7 +29,7 @@ std::unique_ptr<const text::Tokenizer> LoadTokenizer(const std::filesystem::path
 
 }  // namespace
 
-void PromptFlags::Add(CLI::App& app, bool many) {
+void PromptFlags::Add(CLI::App& app) {
   app.add_option("--prompt", prompt, "Text to continue")->type_name("TEXT")->group("Input");
   if (many) {
     app.add_option("--prompt-file", prompt_file, "UTF-8, one prompt a line")
@@ -102,9 +102,10 @@ core::Error ChatRefusal(std::string_view instead) {
 
 Prompts ReadPrompts(const PromptFlags& flags, const std::filesystem::path& model_dir,
                     const spec::ModelConfig& config) {
-  CheckOneGiven({flags.prompt.has_value(), flags.prompt_file.has_value(), flags.chat.has_value(),
-                 flags.token_ids.has_value()},
-                "--prompt, --prompt-file, --chat and --token-ids");
+  CheckOneGiven(
+      {flags.prompt.has_value(), flags.prompt_file.has_value(), flags.chat.has_value(),
+       flags.token_ids.has_value()},
+      flags.many ? "--prompt, --prompt-file, --chat and --token-ids" : "--prompt and --token-ids");
   if (flags.chat) throw ChatRefusal("--prompt, --prompt-file or --token-ids");
   Prompts prompts;
   if (flags.token_ids) {

@@ -24,9 +24,9 @@ struct PromptFlags {
   std::optional<std::string> prompt_file;
   std::optional<std::string> chat;
   std::optional<std::string> token_ids;
+  bool many = true;  // all four are offered; else --prompt and --token-ids
 
-  // `many`: --prompt-file is offered too.
-  void Add(CLI::App& app, bool many);
+  void Add(CLI::App& app);
 };
 
 struct Prompts {

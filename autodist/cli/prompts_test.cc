@@ -72,6 +72,9 @@ TEST(ReadPromptsTest, ExactlyOneSource) {
   EXPECT_EQ(
       MessageOf([&] { ReadPrompts(none, kModel, config); }),
       "exactly one of --prompt, --prompt-file, --chat and --token-ids is needed, none is given");
+  none.many = false;  // not offered: not named
+  EXPECT_EQ(MessageOf([&] { ReadPrompts(none, kModel, config); }),
+            "exactly one of --prompt and --token-ids is needed, none is given");
   PromptFlags two;
   two.prompt = "a";
   two.token_ids = "1";

@@ -44,8 +44,9 @@ std::vector<std::string> Words(std::string_view list, const std::string& what) {
 
 }  // namespace
 
-measure::SweepGrid ParseGrid(std::string_view text, measure::SweepGrid grid) {
-  std::set<std::string_view> given;
+measure::SweepGrid ParseGrid(std::string_view text, measure::SweepGrid grid,
+                             const std::function<bool(std::string_view key)>& given) {
+  std::set<std::string_view> seen;
   for (const std::string_view entry : SplitAt(text, ';')) {
     const size_t equals = entry.find('=');
     if (equals == std::string_view::npos)
@@ -53,7 +54,7 @@ measure::SweepGrid ParseGrid(std::string_view text, measure::SweepGrid grid) {
     const std::string_view key = entry.substr(0, equals);
     const std::string_view list = entry.substr(equals + 1);
     const std::string what = fmt::format("--grid {}", key);
-    if (!given.insert(key).second) throw BadInput("--grid has {} more than once", key);
+    if (!seen.insert(key).second) throw BadInput("--grid has {} more than once", key);
     if (key == "prompt-length") {
       grid.prompt_lengths = Integers<int64_t>(list, what, 1);
     } else if (key == "output-length") {
@@ -74,6 +75,7 @@ measure::SweepGrid ParseGrid(std::string_view text, measure::SweepGrid grid) {
           "weights",
           key);
     }
+    if (given(key)) throw BadInput("--grid has {}, which --{} gives too", key, key);
   }
   return grid;
 }

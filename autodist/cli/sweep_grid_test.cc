@@ -21,9 +21,11 @@ measure::SweepGrid Defaults() {
           .weights = {"auto"}};
 }
 
+bool NoFlag(std::string_view) { return false; }
+
 TEST(SweepGridTest, ListsReplaceTheDefaults) {
-  const measure::SweepGrid grid =
-      ParseGrid("prompt-length=128,512;tp=1,2;dtype=float32,bfloat16;weights=int8", Defaults());
+  const measure::SweepGrid grid = ParseGrid(
+      "prompt-length=128,512;tp=1,2;dtype=float32,bfloat16;weights=int8", Defaults(), NoFlag);
   EXPECT_THAT(grid.prompt_lengths, ElementsAre(128, 512));
   EXPECT_THAT(grid.tp, ElementsAre(1, 2));
   EXPECT_THAT(grid.dtypes, ElementsAre("float32", "bfloat16"));
@@ -34,7 +36,7 @@ TEST(SweepGridTest, ListsReplaceTheDefaults) {
 
 std::string Refusal(std::string_view text) {
   try {
-    ParseGrid(text, Defaults());
+    ParseGrid(text, Defaults(), [](std::string_view key) { return key == "pp"; });
   } catch (const core::Error& error) {
     EXPECT_EQ(error.exit_code(), 2);
     return error.what();
@@ -53,6 +55,7 @@ TEST(SweepGridTest, WhatIsNotUnderstoodIsRefused) {
   EXPECT_THAT(Refusal("output-length=1"), HasSubstr("--grid output-length is 1"));
   EXPECT_THAT(Refusal("prompt-length=1e3"), HasSubstr("--grid prompt-length"));
   EXPECT_THAT(Refusal("dtype=float32,"), HasSubstr("--grid dtype has an empty value"));
+  EXPECT_THAT(Refusal("tp=1;pp=2"), HasSubstr("--grid has pp, which --pp gives too"));
 }
 
 }  // namespace

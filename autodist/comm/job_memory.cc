@@ -18,6 +18,11 @@ enum AbortState : uint32_t { kRunning, kReasonBeingWritten, kAborted };
 
 }  // namespace
 
+void CheckRanksPerHost(int ranks) {
+  if (ranks > kMaxRanksPerHost)
+    throw core::BadInput("{} ranks on one host, at most {} are supported", ranks, kMaxRanksPerHost);
+}
+
 struct alignas(kCacheLineBytes) JobMemory::Header {
   std::atomic<uint32_t> abort_state{kRunning};
   std::atomic<int32_t> reporter{-1};

@@ -22,6 +22,9 @@ inline constexpr size_t kPageBytes = 4096;
 inline constexpr int kMaxRanksPerHost = 256;
 inline constexpr size_t kSendBufferBytes = size_t{512} << 20;  // per rank: messages under way
 
+// Throws core::Error (bad input) when one host cannot hold that many.
+void CheckRanksPerHost(int ranks);
+
 inline constexpr size_t RoundUp(size_t value, size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }

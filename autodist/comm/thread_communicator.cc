@@ -7,6 +7,7 @@ namespace autodist::comm {
 
 std::vector<std::unique_ptr<Communicator>> CreateThreadGroup(int ranks,
                                                              const CommOptions& options) {
+  CheckRanksPerHost(ranks);
   const std::shared_ptr<JobMemory> memory = JobMemory::CreateForThreads(ranks);
   std::vector<std::unique_ptr<Communicator>> group;
   for (int rank = 0; rank < ranks; ++rank) {

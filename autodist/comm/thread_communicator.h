@@ -12,7 +12,7 @@ namespace autodist::comm {
 // The communicators of a job of `ranks` threads, 1 <= ranks <= 256; hand the r-th to the thread of
 // rank r. A rank thread that ends with an error calls Abort() with it, so that the others do not
 // wait for it; one that merely destroys its communicator has left, and whoever waits for it gets
-// kPeerLost.
+// kPeerLost. Throws core::Error (bad input) for more ranks.
 std::vector<std::unique_ptr<Communicator>> CreateThreadGroup(int ranks,
                                                              const CommOptions& options = {});
 

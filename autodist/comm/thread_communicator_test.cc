@@ -7,6 +7,7 @@
 #include "autodist/comm/conformance.h"
 #include "autodist/comm/conformance_data.h"
 #include "autodist/comm/testing.h"
+#include "autodist/core/error.h"
 
 namespace autodist::comm {
 namespace {
@@ -33,6 +34,16 @@ TEST(ThreadCommunicatorTest, OneRankNeedsNobody) {
   EXPECT_TRUE(SameBits(data, before));
   EXPECT_TRUE(SameBits(copy, before));
   EXPECT_EQ(comm.Split(3, 0)->size(), 1);
+}
+
+TEST(ThreadCommunicatorTest, MoreRanksThanAHostHoldsAreRefused) {
+  try {
+    CreateThreadGroup(257);
+    ADD_FAILURE();
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.exit_code(), 2);
+    EXPECT_STREQ(error.what(), "257 ranks on one host, at most 256 are supported");
+  }
 }
 
 // A rank thread whose error nobody announces still does not hang the others: its communicator goes

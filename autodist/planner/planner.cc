@@ -52,7 +52,10 @@ void CheckRequest(const spec::ModelConfig& config, const PlanRequest& request) {
                  request.compute_dtype == core::DType::kBF16);
   AUTODIST_CHECK(!request.quantisation || core::IsQuantised(*request.quantisation));
   CheckRange("the batch size", request.batch_size, 1, kMaxBatch);
-  CheckRange("--micro-batch-size", request.micro_batch_size, 0, kMaxBatch);
+  if (request.micro_batch_size < 0 || request.micro_batch_size > request.batch_size)
+    throw core::BadInput(
+        "--micro-batch-size is {}, must be at least 1 and at most {}, the batch size",
+        request.micro_batch_size, request.batch_size);
   if (request.max_model_len < 0 || request.max_model_len > config.context_length)
     throw core::BadInput(
         "--max-model-len is {}, must be at least 1 and at most {}, the context of the model",

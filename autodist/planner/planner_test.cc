@@ -195,6 +195,9 @@ TEST(PlannerTest, RefusesMeshesThatCannotCutTheModel) {
   EXPECT_THAT(refusal({.ranks = -1}), HasSubstr("--ranks is -1"));
   EXPECT_THAT(refusal({.batch_size = 0}), HasSubstr("batch size is 0"));
   EXPECT_THAT(refusal({.micro_batch_size = -1}), HasSubstr("--micro-batch-size is -1"));
+  EXPECT_THAT(
+      refusal({.batch_size = 4, .micro_batch_size = 5}),
+      HasSubstr("--micro-batch-size is 5, must be at least 1 and at most 4, the batch size"));
   EXPECT_THAT(refusal({.max_model_len = 4097}),
               HasSubstr("--max-model-len is 4097, must be at least 1 and at most 4096"));
 }

@@ -31,9 +31,8 @@ using core::BadInput;
 constexpr double kLoadLimitS = 3600;
 constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
 
-core::DType ComputeDType(const std::string& word, const spec::ModelConfig& config) {
-  if (word == "auto")
-    return config.checkpoint_dtype == core::DType::kBF16 ? core::DType::kBF16 : core::DType::kF32;
+core::DType ComputeDType(const std::string& word, core::DType stored) {
+  if (word == "auto") return stored == core::DType::kBF16 ? core::DType::kBF16 : core::DType::kF32;
   if (word == "float32" || word == "float16") return core::DType::kF32;
   if (word == "bfloat16") return core::DType::kBF16;
   throw BadInput("--dtype is {}, must be auto, float32, bfloat16 or float16", word);
@@ -70,7 +69,7 @@ planner::PlanRequest RequestOf(const RunOptions& options, const spec::ModelConfi
                    .dp = options.data_parallel_size},
           .ranks = options.ranks,
           .stage_layers = options.stage_layers,
-          .compute_dtype = ComputeDType(options.dtype, config),
+          .compute_dtype = ComputeDType(options.dtype, config.checkpoint_dtype),
           .quantisation = Quantisation(options.weights),
           .batch_size = options.batch_size,
           .micro_batch_size = options.micro_batch_size,
@@ -121,6 +120,8 @@ void CheckLimits(const RunOptions& options) {
   if (!(options.collective_timeout_s > 0) || options.collective_timeout_s > kMaxTimeoutS)
     throw BadInput("--collective-timeout is {}, must be more than 0 and at most {} seconds",
                    options.collective_timeout_s, kMaxTimeoutS);
+  ComputeDType(options.dtype, core::DType::kF32);
+  Quantisation(options.weights);
 }
 
 comm::LaunchInfo LaunchOf(const RunOptions& options) {

@@ -36,7 +36,7 @@ struct PlannedModel {
 PlannedModel PlanModel(const RunOptions& options, int local_ranks = 0);
 
 // Throws core::Error (bad input) naming the flag, its value and the limit when a time or a number
-// of threads is out of range.
+// of threads is out of range, or dtype or weights are none that there are.
 void CheckLimits(const RunOptions& options);
 
 // How this process was started, as far as the options leave that to a launcher. Throws core::Error.

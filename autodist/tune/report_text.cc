@@ -36,12 +36,6 @@ std::string StepVerdict(const OverlapReport& report, const DoublingStep& step) {
   return "too slow";
 }
 
-// Nothing to compare with: cases failed, or tp 2 is not measured yet.
-bool Undecided(const OverlapReport& report) {
-  return !report.outcome.undecided.empty() ||
-         (!report.final() && report.outcome.doubling.size() < 2);
-}
-
 // "qkv and proj"
 std::string Names(const std::vector<spec::LinearOp>& operators) {
   std::string text;
@@ -118,6 +112,11 @@ void AddParts(const OverlapReport& report, std::string& text) {
 }
 
 }  // namespace
+
+bool Undecided(const OverlapReport& report) {
+  return !report.outcome.undecided.empty() ||
+         (!report.final() && report.outcome.doubling.size() < 2);
+}
 
 std::string VerdictText(const OverlapReport& report) {
   if (Undecided(report)) return "not decided";

@@ -15,6 +15,9 @@ namespace autodist::tune {
 // "tp 4", "tp 2, forced by memory", "off", "not decided".
 std::string VerdictText(const OverlapReport& report);
 
+// Nothing to compare with: cases failed, or tp 2 is not measured yet.
+bool Undecided(const OverlapReport& report);
+
 // What to do with it, sentence by sentence; remarks and the model's notes among them.
 std::vector<std::string> Recommendations(const OverlapReport& report);
 
