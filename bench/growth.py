@@ -107,20 +107,21 @@ def print_table(records, skipped):
     for record in records:
         for case in record["cases"]:
             rounds.setdefault((record["model"], case["prompt"], case["batch"], record["tp"]), []).append(case)
-    errors = {phase: [] for phase in PHASES}
+    errors = {}
     for key, cases in sorted(rounds.items()):
         cells = []
         for i, phase in enumerate(PHASES):
             measured, predicted = ([case[name][i] for case in cases] for name in ("measured_s", "predicted_s"))
             # Predicted rate over measured rate, less 1.
             error = statistics.median(m / p for m, p in zip(measured, predicted)) - 1
-            errors[phase].append(abs(error))
+            for group in ("all", phase, f"tp {key[3]}"):
+                errors.setdefault(group, []).append(abs(error))
             cells.append(f"{1 / statistics.median(measured):.4g} | {1 / statistics.median(predicted):.4g} | "
                          f"{100 * error:+.0f} %")
         print(f"| {' | '.join(str(part) for part in key)} | {' | '.join(cells)} |")
     for case in skipped:
         print(f"skipped: {case}")
-    for name, values in [*errors.items(), ("both", sum(errors.values(), []))]:
+    for name, values in sorted(errors.items()):
         values.sort()
         print(f"|error| of {name}: median {100 * statistics.median(values):.1f} %, 90th percentile "
               f"{100 * values[int(0.9 * (len(values) - 1))]:.0f} %, largest {100 * values[-1]:.0f} %, "
@@ -151,6 +152,8 @@ def main():
             skipped += [f"{name}, prompt {p}, batch {b}" for p, b in grid if (p, b) not in fits]
             for tp in arguments.tp:
                 bench = Bench(arguments.autodist, model, tp, scratch)
+                if not fits:
+                    continue
                 own = [record for record in records if (record["model"], record["tp"]) == (name, tp)]
                 for record in bench.measure_rounds(fits, range(len(own), arguments.rounds)):
                     own.append(record)

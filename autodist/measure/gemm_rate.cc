@@ -34,7 +34,7 @@ class GemmRate::Product {
       const int64_t last = std::min(shape.n, blocks * (t + 1) / threads * kSliceMultiple);
       slices_.push_back(MakeGemmSlice(dtype, stream.isa(), rows, last - first, shape.k));
     }
-    if (slices_.front() == nullptr) slices_.clear();
+    if (std::find(slices_.begin(), slices_.end(), nullptr) != slices_.end()) slices_.clear();
     layout_ = kernels::PackedLayout(dtype, shape.n, shape.k);
     weight_ = Filled(layout_.bytes());
     x_bytes_ = Filled(static_cast<size_t>(rows * shape.k) * core::SizeOf(dtype));

@@ -58,8 +58,7 @@ Product MakeProduct(int threads, int64_t rows, int64_t n, int64_t k) {
   for (int64_t t = 0; t < parts; ++t) {
     const int64_t first = blocks * t / parts * kSliceMultiple;
     const int64_t last = std::min(n, blocks * (t + 1) / parts * kSliceMultiple);
-    slices.push_back(
-        MakeGemmSlice(core::DType::kBF16, device::DetectIsa(), rows, last - first, k));
+    slices.push_back(MakeGemmSlice(core::DType::kBF16, device::DetectIsa(), rows, last - first, k));
     if (slices.back() == nullptr) {
       fmt::print(stderr, "oneDNN is absent or has no bf16 products for this CPU\n");
       std::exit(1);

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <vector>
 
+#include "autodist/core/check.h"
+
 namespace autodist::measure {
 
 // Of value_of(sample) over the samples; the mean of the middle two when their number is even.
@@ -21,6 +23,7 @@ double Median(const std::vector<Sample>& samples, const ValueOf& value_of) {
 
 // The mean of all values but the smallest and the largest. REQUIRES at least three.
 inline double MiddleMean(std::vector<double> values) {
+  AUTODIST_CHECK_GE(values.size(), 3u);
   std::sort(values.begin(), values.end());
   return std::accumulate(values.begin() + 1, values.end() - 1, 0.0) /
          static_cast<double>(values.size() - 2);

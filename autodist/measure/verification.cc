@@ -88,7 +88,9 @@ VerifiedRun RunToVerify(ModelRunner& runner, const std::vector<int32_t>& prompt,
 }
 
 bool VerifiedError::within() const {
-  return (!max_bound || error.max <= *max_bound) && (!rms_bound || error.rms <= *rms_bound);
+  // A bound that comes from a reference which is not finite bounds nothing.
+  return std::isfinite(error.max) && (!max_bound || error.max <= *max_bound) &&
+         (!rms_bound || error.rms <= *rms_bound);
 }
 
 bool VerificationReport::within_bounds() const {

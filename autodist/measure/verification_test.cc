@@ -82,6 +82,19 @@ TEST(VerificationTest, NonFiniteLogitsAreCountedAndOutOfBounds) {
   EXPECT_FALSE(report.within_bounds());
 }
 
+// An error that is infinite because the reference is NaN is no bound for the mesh.
+TEST(VerificationTest, AReferenceThatIsNotFiniteProvesNothing) {
+  const VerifiedRun finite = RunOf({1, 1}, {-1, 1, -1, 1, 0, 1});
+  VerifiedRun broken = finite;
+  broken.logits[3] = std::numeric_limits<float>::quiet_NaN();
+  const auto judge = [](const VerifiedRun& mesh, const VerifiedRun& one, const VerifiedRun& exact) {
+    return Judge(Plan(core::DType::kBF16), kPrompt, mesh, one, &exact).within_bounds();
+  };
+  EXPECT_TRUE(judge(finite, finite, finite));
+  EXPECT_FALSE(judge(finite, broken, finite));
+  EXPECT_FALSE(judge(finite, finite, broken));
+}
+
 TEST(VerificationTest, TheFieldsOfTheContract) {
   const VerifiedRun run = RunOf({1, 1}, {-1, 1, -1, 1, 0, 1});
   const core::Json json = ToJson(Judge(Plan(core::DType::kF32), kPrompt, run, run, nullptr));
