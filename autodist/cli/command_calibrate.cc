@@ -36,8 +36,6 @@ class CalibrateCommand final : public Command {
   int Run() override;
 
  private:
-  int WorldSize(const comm::LaunchInfo& launch) const;
-
   std::string output_;
   std::optional<int> ranks_;
   std::optional<int> threads_;
@@ -81,21 +79,17 @@ void CalibrateCommand::Prepare() {
   if (options_.dtype == "float32") dtype_ = core::DType::kF32;
   options_.threads = threads_.value_or(0);
   runtime::CheckLimits(options_);
-  // Before the work, not behind it. Other ranks may be on hosts that have no such directory.
-  if (runtime::LaunchOf(options_).rank == 0) core::AtomicFile probe(output_);
-}
-
-int CalibrateCommand::WorldSize(const comm::LaunchInfo& launch) const {
-  if (launch.launcher == comm::Launcher::kNone) return ranks_.value_or(1);
-  if (ranks_ && *ranks_ != launch.world_size)
+  const comm::LaunchInfo launch = runtime::LaunchOf(options_);
+  if (launch.launcher != comm::Launcher::kNone && ranks_ && *ranks_ != launch.world_size)
     throw core::BadInput("--ranks is {}, but the launcher started {}", *ranks_, launch.world_size);
-  return launch.world_size;
+  // Before the work, not behind it. Other ranks may be on hosts that have no such directory.
+  if (launch.rank == 0) core::AtomicFile probe(output_);
 }
 
 int CalibrateCommand::Run() {
   const comm::LaunchInfo launch = runtime::LaunchOf(options_);
   const bool alone = launch.launcher == comm::Launcher::kNone;
-  const int world = WorldSize(launch);
+  const int world = alone ? ranks_.value_or(1) : launch.world_size;
   runtime::Job job(launch, {.world_size = world,
                             .threads_per_rank = options_.threads,
                             .comm = {.collective_timeout_s = options_.collective_timeout_s}});

@@ -52,6 +52,21 @@ TEST_F(CalibrateTest, NeedsAPlaceForTheResult) {
   EXPECT_TRUE(Refused(Run({"calibrate"}), 2, {"--output"}));
   EXPECT_TRUE(Refused(Run({"calibrate", "--output", cluster_, "--dtype", "float16"}), 2,
                       {"--dtype is float16", "float32 or bfloat16"}));
+  // At once, and not when everything is measured.
+  const std::string absent = model_ + "/absent/cluster.json";
+  EXPECT_TRUE(Refused(Run({"calibrate", "--output", absent}), 2, {absent, "cannot be created"}));
+  EXPECT_TRUE(Refused(Run({"calibrate", "--output", model_}), 2, {model_}));
+}
+
+TEST_F(CalibrateTest, RanksAreThoseThatThereAre) {
+  EXPECT_TRUE(Refused(Run({"calibrate", "--output", cluster_, "--ranks", "257"}), 2,
+                      {"257 ranks on one host", "256"}));
+  EXPECT_TRUE(Refused(Run({"calibrate", "--output", cluster_, "--ranks", "3"},
+                          {.environment = {{"RANK", "0"},
+                                           {"WORLD_SIZE", "1"},
+                                           {"MASTER_ADDR", "127.0.0.1"},
+                                           {"MASTER_PORT", "29555"}}}),
+                      2, {"--ranks is 3", "the launcher started 1"}));
 }
 
 }  // namespace

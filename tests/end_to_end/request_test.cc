@@ -222,6 +222,16 @@ TEST_F(RequestTest, SweepsSkipWhatDoesNotFit) {
   for (const char* const name : {"sweep.csv", "sweep.html", "sweep.json"})
     EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(out) / name)) << name;
   EXPECT_TRUE(Refused(Run({"bench", directory_, "--sweep"}), 2, {"--output-dir"}));
+  const auto sweep = [&](const Arguments& more) {
+    Arguments all = {"bench", directory_, "--no-cache", "--sweep", "--output-dir", out};
+    all.insert(all.end(), more.begin(), more.end());
+    return Run(all);
+  };
+  EXPECT_TRUE(Refused(sweep({"--grid", "dtype=foo"}), 2, {"--dtype is foo"}));
+  EXPECT_TRUE(Refused(sweep({"--tp", "2", "--grid", "tp=1"}), 2, {"--grid has tp", "--tp gives"}));
+  const Outcome nothing = sweep({"--grid", "prompt-length=1000000"});
+  EXPECT_EQ(nothing.exit_code, 2);
+  EXPECT_NE(nothing.errors.find("none of the 4 combinations"), std::string::npos);
 }
 
 }  // namespace
