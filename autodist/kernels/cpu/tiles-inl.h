@@ -1,6 +1,11 @@
 // Linear() on AMX tiles for at most 32 rows, x and the packed weight as they lie. Included after
 // gemm-inl.h, rows-inl.h and tile_shapes-inl.h, in their target region.
 //
+// Up to four rows are left to the vectors, which are as fast where memory is what counts, and add
+// up in the order of the tiles, bit by bit. Tiles are shared by the threads of a core, on virtual
+// machines with strangers: beside a busy one, decoding on tiles came down to half of the memory's
+// speed, on vectors it did not.
+//
 // So few rows keep the tiles busy for half of the time at most: what counts is that memory never
 // waits. A block is read forward, and software asks for every line of it some way ahead, into the
 // second-level cache (measured, reading alone = 1: 16 rows 1.0, without asking 0.92). 16 rows
@@ -53,17 +58,16 @@ inline void NarrowStep(const void* x, int64_t x_bytes, const core::BFloat16* b) 
   _tile_dpbf16ps(3, 4, 5);
 }
 
-// sums [rows, 64] = x * block for up to 16 rows. A single row is over so soon that its weights go
-// straight to the first-level cache.
-template <int kLocality, int64_t kAheadBytes>
+// sums [rows, 64] = x * block for up to 16 rows.
 inline void MultiplyNarrow(const FewRows& rows, const BlocksAhead& ahead, float* sums) {
+  constexpr int64_t kAheadBytes = 16384;
   const auto* const block = reinterpret_cast<const core::BFloat16*>(ahead.block);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
   for (int64_t step = 0; step < rows.steps; ++step) {
-    ahead.Ask<kStepBytes, kLocality>(step * kStepBytes + kAheadBytes);
+    ahead.Ask<kStepBytes, 2>(step * kStepBytes + kAheadBytes);
     NarrowStep(rows.x + step * kTileInputs, rows.x_bytes, block + step * kStepElements);
   }
   if (rows.tail != nullptr) NarrowStep(rows.tail, 64, block + rows.steps * kStepElements);
@@ -132,11 +136,83 @@ inline void MultiplyInTurns(const FewRows& rows, const BlocksAhead& ahead, float
   if (rows.tail != nullptr) both({rows.tail, 64, rows.steps, 1});
 }
 
+// Tiles take numbers below the normal ones for zero, in operands and results.
+class DenormalsAreZero {
+ public:
+  DenormalsAreZero() { _mm_setcsr(saved_ | 0x8040); }
+  ~DenormalsAreZero() { _mm_setcsr(saved_); }
+  DenormalsAreZero(const DenormalsAreZero&) = delete;
+  DenormalsAreZero& operator=(const DenormalsAreZero&) = delete;
+
+ private:
+  const unsigned saved_ = _mm_getcsr();
+};
+
+// sums [R, 64] += x [R, 32] * b for the 16 * V outputs from `b` on, as _tile_dpbf16ps() does it:
+// even and odd inputs are a chain of fused multiply-adds each, whose sum is added at last.
+template <int R, int V>
+inline void VectorStep(const float (*x)[kTileInputs], const core::BFloat16* b, float* sums) {
+  Vec even[R][V], odd[R][V];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) even[r][v] = odd[r][v] = Zero();
+  }
+  for (int pair = 0; pair < kTileInputs / 2; ++pair, b += 2 * PackedLayout::kBlock) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      const Pairs pairs = LoadPairs(b + 2 * kLanes * v);
+      const Vec even_b = Even(pairs), odd_b = Odd(pairs);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        even[r][v] = Fma(Broadcast(x[r][2 * pair]), even_b, even[r][v]);
+        odd[r][v] = Fma(Broadcast(x[r][2 * pair + 1]), odd_b, odd[r][v]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      float* const sum = sums + r * PackedLayout::kBlock + v * kLanes;
+      Store(Load(sum) + (even[r][v] + odd[r][v]), sum);
+    }
+  }
+}
+
+// sums [R, 64] = x * block. Not inlined, so that no sum leaves the scope of DenormalsAreZero. A
+// single row is over so soon that its weights go straight to the first-level cache.
+template <int R, int kLocality, int64_t kAheadBytes>
+__attribute__((noinline)) void MultiplyOnVectors(const FewRows& rows, const BlocksAhead& ahead,
+                                                 float* sums) {
+  constexpr int kVectors = R <= 2 ? 4 : 2;  // that their sums fit the registers
+  const auto* const block = reinterpret_cast<const core::BFloat16*>(ahead.block);
+  alignas(64) float x[R][kTileInputs];
+  const auto step = [&](const core::BFloat16* from, int64_t stride, const core::BFloat16* b) {
+    for (int r = 0; r < R; ++r)
+      for (int i = 0; i < kTileInputs; i += kLanes) Store(Load(from + r * stride + i), x[r] + i);
+    for (int v = 0; v < 4; v += kVectors)
+      VectorStep<R, kVectors>(x, b + 2 * kLanes * v, sums + v * kLanes);
+  };
+  __builtin_memset(sums, 0, static_cast<size_t>(R * kSumBytes));
+  for (int64_t i = 0; i < rows.steps; ++i) {
+    ahead.Ask<kStepBytes, kLocality>(i * kStepBytes + kAheadBytes);
+    step(rows.x + i * kTileInputs, rows.x_bytes / 2, block + i * kStepElements);
+  }
+  if (rows.tail != nullptr) step(rows.tail, kTileInputs, block + rows.steps * kStepElements);
+}
+
+inline bool OnVectors(int64_t rows) { return rows <= 4; }
+
 inline void MultiplyFew(const FewRows& rows, const BlocksAhead& ahead, float* sums) {
-  if (rows.rows == 1) {
-    MultiplyNarrow<3, 8192>(rows, ahead, sums);
+  if (OnVectors(rows.rows)) {
+    const DenormalsAreZero as_tiles;
+    if (rows.rows == 1) return MultiplyOnVectors<1, 3, 8192>(rows, ahead, sums);
+    if (rows.rows == 2) return MultiplyOnVectors<2, 2, 16384>(rows, ahead, sums);
+    if (rows.rows == 3) return MultiplyOnVectors<3, 2, 16384>(rows, ahead, sums);
+    MultiplyOnVectors<4, 2, 16384>(rows, ahead, sums);
   } else if (rows.rows <= kTileRows) {
-    MultiplyNarrow<2, 16384>(rows, ahead, sums);
+    MultiplyNarrow(rows, ahead, sums);
   } else {
     MultiplyInTurns(rows, ahead, sums);
   }
@@ -171,7 +247,7 @@ inline void LinearTiles(const LinearTask& task, void* scratch) {
   const FewRows rows =
       FewRowsOf(task, reinterpret_cast<core::BFloat16*>(sums + TiledRows::kFewRows * kBlock));
   TileShapes shapes;
-  shapes.Set(task.rows);
+  if (!OnVectors(task.rows)) shapes.Set(task.rows);
   const auto* block = static_cast<const uint8_t*>(task.weight);
   const auto block_bytes = static_cast<int64_t>(task.block_bytes);
   for (int64_t output = 0; output < task.outputs; output += kBlock, block += block_bytes) {
@@ -205,7 +281,7 @@ inline void LinearGatedTiles(const GatedTask& task, void* scratch) {
   const FewRows rows =
       FewRowsOf(task.linear, reinterpret_cast<core::BFloat16*>(up + TiledRows::kFewRows * kBlock));
   TileShapes shapes;
-  shapes.Set(task.linear.rows);
+  if (!OnVectors(task.linear.rows)) shapes.Set(task.linear.rows);
   const auto block_bytes = static_cast<int64_t>(task.linear.block_bytes);
   const auto block_of = [&](int64_t output) {
     return static_cast<const uint8_t*>(task.linear.weight) + output / kBlock * block_bytes;
