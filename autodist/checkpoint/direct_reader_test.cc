@@ -1,6 +1,5 @@
 #include "autodist/checkpoint/direct_reader.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -68,9 +67,7 @@ TEST_F(DirectReaderTest, WhatTheFileLacksIsNotRead) {
 TEST_F(DirectReaderTest, KnowsWhatIsInMemory) {
   const core::InputFile file(path_);
   const DirectReader reader(file);
-  if (!reader.offered()) GTEST_SKIP() << "this file system has no direct reads";
-  ASSERT_EQ(::fsync(file.descriptor()), 0);  // only clean pages are dropped
-  ASSERT_EQ(::posix_fadvise(file.descriptor(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  if (!testing::DropFromPageCache(file)) GTEST_SKIP() << "this file system is in memory";
   EXPECT_EQ(reader.ResidenceOf(0, kBytes), Residence::kAbsent);
   char byte = 0;
   file.ReadAt(kBytes / 2, &byte, 1);

@@ -2,7 +2,11 @@
 #ifndef AUTODIST_CHECKPOINT_TESTING_SAFETENSORS_BUILDER_H_
 #define AUTODIST_CHECKPOINT_TESTING_SAFETENSORS_BUILDER_H_
 
+#include <fcntl.h>
 #include <fmt/ranges.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -14,6 +18,7 @@
 #include <vector>
 
 #include "autodist/core/check.h"
+#include "autodist/core/file.h"
 
 namespace autodist::checkpoint::testing {
 
@@ -45,6 +50,15 @@ inline void WriteBytes(const std::filesystem::path& path, std::string_view bytes
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   out.close();
   AUTODIST_CHECK(out.good());
+}
+
+// Drops the file from the page cache; false where it lies nowhere else.
+inline bool DropFromPageCache(const core::InputFile& file) {
+  struct statfs system;
+  AUTODIST_CHECK_EQ(::fstatfs(file.descriptor(), &system), 0);
+  AUTODIST_CHECK_EQ(::fsync(file.descriptor()), 0);  // only clean pages are dropped
+  AUTODIST_CHECK_EQ(::posix_fadvise(file.descriptor(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  return system.f_type != TMPFS_MAGIC;
 }
 
 inline std::string ReadBytes(const std::filesystem::path& path) {
