@@ -1,17 +1,16 @@
 // Linear() on AMX tiles for at most 32 rows, x and the packed weight as they lie. Included after
 // gemm-inl.h, rows-inl.h and tile_shapes-inl.h, in their target region.
 //
-// Up to four rows are left to the vectors, which are as fast where memory is what counts, and add
-// up in the order of the tiles, bit by bit. Tiles are shared by the threads of a core, on virtual
-// machines with strangers: beside a busy one, decoding on tiles came down to half of the memory's
-// speed, on vectors it did not.
-//
 // So few rows keep the tiles busy for half of the time at most: what counts is that memory never
 // waits. A block is read forward, and software asks for every line of it some way ahead, into the
 // second-level cache (measured, reading alone = 1: 16 rows 1.0, without asking 0.92). 16 rows
 // multiply 64 outputs at a time. More take two turns of 32 outputs, which alternate every few
 // steps: so the second finds the weights in the first-level cache, and memory is asked evenly
 // (measured, 32 rows: 0.91; with a turn for a whole block 0.72 to 0.90).
+//
+// Up to four rows are left to the vectors, which add up in the order of the tiles, bit by bit.
+// Tiles are shared by the threads of a core, on virtual machines with strangers: beside busy ones,
+// decoding took 1.2 and 1.5 times as long on tiles as on vectors (two rounds in turn).
 
 constexpr int64_t kSumBytes = PackedLayout::kBlock * sizeof(float);
 constexpr int64_t kPairBytes =
@@ -139,7 +138,7 @@ inline void MultiplyInTurns(const FewRows& rows, const BlocksAhead& ahead, float
 // Tiles take numbers below the normal ones for zero, in operands and results.
 class DenormalsAreZero {
  public:
-  DenormalsAreZero() { _mm_setcsr(saved_ | 0x8040); }
+  DenormalsAreZero() { _mm_setcsr(saved_ | _MM_FLUSH_ZERO_ON | _MM_DENORMALS_ZERO_ON); }
   ~DenormalsAreZero() { _mm_setcsr(saved_); }
   DenormalsAreZero(const DenormalsAreZero&) = delete;
   DenormalsAreZero& operator=(const DenormalsAreZero&) = delete;
@@ -182,10 +181,12 @@ inline void VectorStep(const float (*x)[kTileInputs], const core::BFloat16* b, f
 
 // sums [R, 64] = x * block. Not inlined, so that no sum leaves the scope of DenormalsAreZero. A
 // single row is over so soon that its weights go straight to the first-level cache.
-template <int R, int kLocality, int64_t kAheadBytes>
+template <int R>
 __attribute__((noinline)) void MultiplyOnVectors(const FewRows& rows, const BlocksAhead& ahead,
                                                  float* sums) {
   constexpr int kVectors = R <= 2 ? 4 : 2;  // that their sums fit the registers
+  constexpr int kLocality = R == 1 ? 3 : 2;
+  constexpr int64_t kAheadBytes = R == 1 ? 8192 : 16384;
   const auto* const block = reinterpret_cast<const core::BFloat16*>(ahead.block);
   alignas(64) float x[R][kTileInputs];
   const auto step = [&](const core::BFloat16* from, int64_t stride, const core::BFloat16* b) {
@@ -207,10 +208,10 @@ inline bool OnVectors(int64_t rows) { return rows <= 4; }
 inline void MultiplyFew(const FewRows& rows, const BlocksAhead& ahead, float* sums) {
   if (OnVectors(rows.rows)) {
     const DenormalsAreZero as_tiles;
-    if (rows.rows == 1) return MultiplyOnVectors<1, 3, 8192>(rows, ahead, sums);
-    if (rows.rows == 2) return MultiplyOnVectors<2, 2, 16384>(rows, ahead, sums);
-    if (rows.rows == 3) return MultiplyOnVectors<3, 2, 16384>(rows, ahead, sums);
-    MultiplyOnVectors<4, 2, 16384>(rows, ahead, sums);
+    if (rows.rows == 1) return MultiplyOnVectors<1>(rows, ahead, sums);
+    if (rows.rows == 2) return MultiplyOnVectors<2>(rows, ahead, sums);
+    if (rows.rows == 3) return MultiplyOnVectors<3>(rows, ahead, sums);
+    MultiplyOnVectors<4>(rows, ahead, sums);
   } else if (rows.rows <= kTileRows) {
     MultiplyNarrow(rows, ahead, sums);
   } else {
