@@ -15,10 +15,12 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 
+from spread import spread
+
 THREADS = "2"
+CHUNK = 512  # prompt rows that autodist multiplies together
 
 
 def last_json(command, environment=None):
@@ -58,7 +60,7 @@ class Sides:
                           "--repeats", str(repeats), "--json"])
 
     def prefill(self, prompt):
-        rows = min(prompt, 512)
+        rows = min(prompt, CHUNK)
         before = self.one_dnn(rows, self.shape.layers)
         result = self.bench(prompt, 1, 2, 5)
         after = self.one_dnn(rows, self.shape.layers)
@@ -90,7 +92,7 @@ def show(title, rounds):
     for key in rounds[0]:
         values = [r[key] for r in rounds]
         digits = 2 if key.startswith("of ") else 1
-        print(f"| {key} | {statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f}) |")
+        print(f"| {key} | {spread(values, f'{{:.{digits}f}}'.format)} |")
 
 
 def main():

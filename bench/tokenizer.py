@@ -15,11 +15,12 @@ import json
 import os
 import pathlib
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from spread import spread
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import tokenizers  # noqa: E402  (reads the variable above)
@@ -114,11 +115,6 @@ def run_library(model_dir, strings):
     seconds = [[end - begin] for begin, end in zip(marks, marks[1:])]
     return (dict(zip(["load_s", "first_s", "again_s"], seconds)),
             [encoding.ids for encoding in encodings])
-
-
-def spread(values, format_value):
-    return (f"{format_value(statistics.median(values))} "
-            f"({format_value(min(values))} to {format_value(max(values))})")
 
 
 def report(name, pieces, ours, theirs, text_bytes):

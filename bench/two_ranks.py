@@ -12,8 +12,9 @@ program is build/release/autodist, or $AUTODIST.
 import argparse
 import json
 import pathlib
-import statistics
 import subprocess
+
+from spread import spread
 
 LAUNCH = pathlib.Path(__file__).parent / "launch.sh"
 METRICS = ("prefill_tokens_per_s", "decode_tokens_per_s")
@@ -35,16 +36,12 @@ def rounds_of(count, sides):
     return results
 
 
-def spread(values, form="{:.2f}"):
-    return f"{form.format(statistics.median(values))} ({form.format(min(values))} to {form.format(max(values))})"
-
-
 def table(results, base, names):
     print("| ranks | prefill | decode |\n|---|---|---|")
     for name in names:
         cells = [spread([r[name][metric] / r[base][metric] for r in results]) for metric in METRICS]
         print(f"| {name} | {' | '.join(cells)} |")
-    rates = [spread([r[base][metric] for r in results], "{:.0f}") for metric in METRICS]
+    rates = [spread([r[base][metric] for r in results], "{:.0f}".format) for metric in METRICS]
     print(f"\n{base}: prefill {rates[0]} and decode {rates[1]} tokens/s\n")
 
 
