@@ -64,11 +64,11 @@ struct AttentionOptions {
 // (p - sliding_window, p]. All positions up to the query's own must be in the cache: KvWrite comes
 // first. Shapes: q, out [T, q_heads * head_dim], row strides free; q_heads = kv_head_of_q.size().
 // Rows outside of all sequences are left alone. Dtypes: q f32; out f32 or bf16; scores, softmax and
-// sums in f32. With bf16 pages and AMX, q and the weights of the values are rounded to bf16. out
-// may be q. Bits: a row's result depends on its q, its position and the cache alone: not on the
-// threads, nor on how many rows or sequences are in the call. A prompt computed in chunks gives the
-// bits of the whole. A key that is not a number spoils the rows that see it, such a value also
-// others of its sequence.
+// sums in f32. With bf16 pages and AVX-512 BF16 or AMX, q and the weights of the values are rounded
+// to bf16. out may be q. Bits: a row's result depends on its q, its position and the cache alone:
+// not on the threads, nor on how many rows or sequences are in the call. A prompt computed in
+// chunks gives the bits of the whole. A key that is not a number spoils the rows that see it, such
+// a value also others of its sequence.
 void Attention(device::Stream& stream, core::ConstTensorView q_TD,
                std::span<const KvSequence> sequences, const KvPageLayout& layout,
                const AttentionOptions& options, core::TensorView out_TD);

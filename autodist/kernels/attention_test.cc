@@ -12,6 +12,12 @@ namespace {
 
 using core::DType;
 
+// Whether the products take queries and weights as pairs of bf16.
+bool MultipliesPairs(DType cache_dtype, device::Isa isa) {
+  return cache_dtype == DType::kBF16 &&
+         (isa == device::Isa::kAvx512Bf16 || isa == device::Isa::kAmx);
+}
+
 // The pages of one sequence, filled by KvWrite.
 class Cache {
  public:
@@ -77,8 +83,8 @@ struct Problem {
     const int64_t dim = layout.head_dim;
     std::vector<double> out(static_cast<size_t>((tokens - first_row) * q_heads() * dim));
     for (int64_t head = 0; head < q_heads(); ++head) {
-      const bool tiles = bf16() && isa == device::Isa::kAmx;
-      const std::vector<double> queries = Head(q, head, tiles, scale * 1.44269504);
+      const std::vector<double> queries =
+          Head(q, head, MultipliesPairs(layout.dtype, isa), scale * 1.44269504);
       const std::vector<double> keys = Head(k, kv_head_of_q[head], bf16()),
                                 values = Head(v, kv_head_of_q[head], bf16());
       for (int64_t token = first_row; token < tokens; ++token) {
@@ -104,11 +110,11 @@ class AttentionTest : public IsaTest {};
 AUTODIST_FOR_EVERY_ISA(AttentionTest);
 
 // |score| < 4 sqrt(dim) <= 46: an error of some eps * 46 in it is as much relative error in its
-// weight; |v| <= 1. Tiles round the weights to bf16, of a power of two that is off by 2^-13 itself.
+// weight; |v| <= 1. Pairs are weights rounded to bf16, of a power of two that is off by 2^-13
+// itself.
 constexpr double kTolerance = 64 * 0x1p-23;
 double Tolerance(DType cache_dtype, device::Isa isa) {
-  const bool tiles = cache_dtype == DType::kBF16 && isa == device::Isa::kAmx;
-  return kTolerance + (tiles ? 0x1p-9 + 0x1p-12 : 0);
+  return kTolerance + (MultipliesPairs(cache_dtype, isa) ? 0x1p-9 + 0x1p-12 : 0);
 }
 
 TEST_P(AttentionTest, EqualsTheReference) {

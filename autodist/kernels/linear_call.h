@@ -44,14 +44,46 @@ struct LinearCall {
   }
 };
 
+// Products of fewer rows are matrix-vector products: reading the weight is what counts.
+inline constexpr int64_t kMatrixVectorRows = 8;
+
+// Calls run(begin, end, worker) for `turns` parts of [0, pieces), each on whichever thread is free:
+// a thread that loses its core for a while is not waited for.
+template <typename Body>
+void HandOut(device::Stream& stream, int64_t pieces, int64_t turns, const Body& run) {
+  std::atomic<int64_t> next{0};
+  stream.pool().Run([&](int worker) {
+    for (int64_t turn = next.fetch_add(1); turn < turns; turn = next.fetch_add(1))
+      run(pieces * turn / turns, pieces * (turn + 1) / turns, worker);
+  });
+}
+
+// Calls run(begin, end, worker) for the pieces, of piece_bytes each, of the weight of a
+// matrix-vector product.
+template <typename Body>
+void SplitMatrixVector(device::Stream& stream, int64_t pieces, size_t piece_bytes,
+                       const Body& run) {
+  constexpr int64_t kTurnBytes = 512 * 1024;
+  constexpr int64_t kFewest = 4;  // turns of each thread: so little is the last one's share
+  const int64_t threads = stream.pool().threads();
+  const int64_t turns = std::min(pieces, pieces * static_cast<int64_t>(piece_bytes) / kTurnBytes);
+  if (threads == 1 || turns < kFewest * threads) return stream.pool().ParallelFor(pieces, run);
+  HandOut(stream, pieces, turns, run);
+}
+
 // Calls run(first_row, rows, first_piece, pieces, worker) on the threads, where the pieces divide
 // N. They are split, so that each weight is read by one thread; rows, in groups of 32 for the
 // register and tile blocks, only where that balances much better.
 template <typename Body>
-void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, const Body& run) {
+void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, size_t piece_bytes,
+                 const Body& run) {
   constexpr int64_t kRowGroup = 32;
   const int threads = stream.pool().threads();
   const int64_t row_groups = (rows + kRowGroup - 1) / kRowGroup;
+  const auto run_pieces = [&](int64_t begin, int64_t end, int worker) {
+    run(0, rows, begin, end - begin, worker);
+  };
+  if (rows < kMatrixVectorRows) return SplitMatrixVector(stream, pieces, piece_bytes, run_pieces);
   // How much of the threads' time is used when the busiest decides.
   const auto balance = [&](int64_t count) {
     const int64_t most = (count + threads - 1) / threads;
@@ -63,30 +95,23 @@ void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, const Bod
       run(first_row, std::min(rows, end * kRowGroup) - first_row, 0, pieces, worker);
     });
   } else {
-    stream.pool().ParallelFor(pieces, [&](int64_t begin, int64_t end, int worker) {
-      run(0, rows, begin, end - begin, worker);
-    });
+    stream.pool().ParallelFor(pieces, run_pieces);
   }
 }
 
 // The same for rows that are laid out in tiles. Each thread keeps the rows in its cache, so that
-// the pieces may be handed out a few at a time, to whoever is free: a thread that loses its core
-// for a while is not waited for. Rows of several slabs change places in the cache with every few
-// pieces; there each thread has one share.
+// the pieces may be handed out a few at a time. Rows of several slabs change places in the cache
+// with every few pieces; there each thread has one share.
 template <typename Body>
 void SplitTiled(device::Stream& stream, const cpu::TiledRows& shape, int64_t rows, int64_t pieces,
-                const Body& run) {
+                size_t piece_bytes, const Body& run) {
   constexpr int64_t kTurns = 4;  // of each thread
   constexpr int64_t kFewest = 4;
   const int64_t turns = kTurns * stream.pool().threads();
   if (shape.slabs() > 1 || stream.pool().threads() == 1 || pieces < kFewest * turns)
-    return SplitLinear(stream, rows, pieces, run);
-  std::atomic<int64_t> next{0};
-  stream.pool().Run([&](int worker) {
-    for (int64_t turn = next.fetch_add(1); turn < turns; turn = next.fetch_add(1)) {
-      const int64_t begin = pieces * turn / turns;
-      run(0, rows, begin, pieces * (turn + 1) / turns - begin, worker);
-    }
+    return SplitLinear(stream, rows, pieces, piece_bytes, run);
+  HandOut(stream, pieces, turns, [&](int64_t begin, int64_t end, int worker) {
+    run(0, rows, begin, end - begin, worker);
   });
 }
 

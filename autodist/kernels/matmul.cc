@@ -13,9 +13,6 @@ namespace {
 
 using core::DType;
 
-// Products of fewer rows are logged as matrix-vector products.
-constexpr int64_t kMatrixVectorRows = 8;
-
 device::OpKind KindOf(int64_t rows) {
   return rows < kMatrixVectorRows ? device::OpKind::kMatrixVector : device::OpKind::kGemm;
 }
@@ -23,7 +20,7 @@ device::OpKind KindOf(int64_t rows) {
 // The codes of a quantised weight times x as it is.
 void LinearCodes(device::Stream& stream, const cpu::KernelTable& table, const LinearCall& call) {
   const PackedLayout& layout = call.weight.layout;
-  SplitLinear(stream, call.x_MK.rows(), layout.blocks(),
+  SplitLinear(stream, call.x_MK.rows(), layout.blocks(), layout.block_bytes(),
               [&](int64_t first_row, int64_t rows, int64_t block, int64_t blocks, int worker) {
                 cpu::QuantisedTask task{call.Part(first_row, rows, block, blocks), layout.format,
                                         layout.lead, call.x_MK.dtype()};
@@ -99,7 +96,7 @@ void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeig
   if (MultipliesCodes(stream, table, call)) return LinearCodes(stream, table, call);
   if (IsTiled(stream, call)) return LinearTiled(stream, call);
   const auto kernel = x_MK.dtype() == DType::kBF16 ? table.linear_bf16 : table.linear_f32;
-  SplitLinear(stream, x_MK.rows(), layout.blocks(),
+  SplitLinear(stream, x_MK.rows(), layout.blocks(), layout.block_bytes(),
               [&](int64_t first_row, int64_t rows, int64_t block, int64_t blocks, int worker) {
                 cpu::LinearTask task = call.Part(first_row, rows, block, blocks);
                 task.x = x_MK.Rows(first_row, rows).data();

@@ -86,10 +86,10 @@ void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeig
             core::TensorView y_MN, core::ConstTensorView bias_N = {}, bool accumulate = false);
 
 // y = act(gate) * up, where [gate, up] = x * W^T + bias are as wide each: Linear() and
-// ActivateGated() (activation.h), and the same bits. Where the CPU has matrix tiles and there are
-// many rows, [gate, up] never goes to memory: writing and reading it takes a quarter of the time of
-// the product. Shapes: x [M, K], gate_up [M, N], y [M, N / 2]. Dtypes: as Linear()'s, y f32 or
-// bf16. gate_up is working memory: its contents are arbitrary afterwards.
+// ActivateGated() (activation.h), and the same bits. Unless the weight is quantised or N / 2 no
+// multiple of 64, [gate, up] never goes to memory: on matrix tiles, writing and reading it takes a
+// quarter of the time of the product. Shapes: x [M, K], gate_up [M, N], y [M, N / 2]. Dtypes: as
+// Linear()'s, y f32 or bf16. gate_up is working memory: its contents are arbitrary afterwards.
 void LinearGated(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeight& weight,
                  core::ConstTensorView bias_N, ActivationKind kind, core::TensorView gate_up_MN,
                  core::TensorView y_MF);

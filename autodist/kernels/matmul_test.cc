@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
+#include <tuple>
 
 #include "autodist/kernels/reference/reference.h"
 #include "autodist/kernels/testing.h"
@@ -89,10 +89,11 @@ TEST_P(MatmulTest, LinearEqualsTheReference) {
   };
   // One row, a few, the tile kernel's border, parts and wholes of register blocks, chunks and
   // slabs.
-  const Shape shapes[] = {
-      {1, 64, 32},  {1, 1, 1},    {1, 130, 301}, {2, 64, 7},     {3, 200, 65},  {5, 63, 256},
-      {7, 70, 513}, {8, 64, 64},  {9, 129, 33},  {16, 65, 31},   {17, 64, 100}, {31, 66, 1025},
-      {32, 64, 96}, {33, 10, 34}, {97, 128, 40}, {130, 61, 257}, {40, 70, 1},   {530, 90, 1100}};
+  const Shape shapes[] = {{1, 64, 32},    {1, 1, 1},    {1, 130, 301},  {2, 64, 7},
+                          {3, 200, 65},   {5, 63, 256}, {5, 63, 701},   {7, 70, 513},
+                          {8, 64, 64},    {9, 129, 33}, {16, 65, 31},   {17, 64, 100},
+                          {31, 66, 1025}, {32, 64, 96}, {33, 10, 34},   {97, 128, 40},
+                          {130, 61, 257}, {40, 70, 1},  {530, 90, 1100}};
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     for (const auto& [m, n, k] : shapes) {
       SCOPED_TRACE(testing::Message() << core::NameOf(dtype) << " " << m << "x" << n << "x" << k);
@@ -142,10 +143,10 @@ std::vector<double> LinearOf(device::Isa isa, int threads, core::ConstTensorView
 
 TEST_P(MatmulTest, BitsDoNotDependOnThreads) {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
-    // The second has too few blocks for the threads: rows are split there. The last has enough to
-    // hand them out a few at a time.
+    // The second has too few blocks for the threads: rows are split there. The fourth has enough to
+    // hand them out a few at a time, and so has the last, whose weight is what counts.
     for (const auto& [m, n] :
-         {std::pair<int64_t, int64_t>{3, 450}, {200, 64}, {40, 450}, {70, 2100}}) {
+         {std::pair<int64_t, int64_t>{3, 450}, {200, 64}, {40, 450}, {70, 2100}, {2, 8200}}) {
       const TestMatrix x = TestMatrix(dtype, m, 300).Randomize(1);
       const OwnedWeight packed(stream_, TestMatrix(dtype, n, 300).Randomize(2), dtype);
       const std::vector<double> one = LinearOf(GetParam(), 1, x.view(), packed.view());
@@ -197,25 +198,27 @@ TEST_P(MatmulTest, GatedIsTheProductAndThenTheActivation) {
                                 {70, 160, 2100},
                                 {530, 64, 64},
                                 {40, 33, 64}}) {
-    SCOPED_TRACE(testing::Message() << m << "x" << f << "x" << k);
-    const TestMatrix x = TestMatrix(DType::kBF16, m, k, 0, 3).Randomize(1);
-    const OwnedWeight packed(stream_, TestMatrix(DType::kBF16, 2 * f, k).Randomize(2),
-                             DType::kBF16);
-    const TestMatrix bias = TestMatrix(DType::kF32, 1, 2 * f).Randomize(3);
-    for (const bool has_bias : {false, true}) {
+    for (const auto& [dtype, to, has_bias] : {std::tuple(DType::kBF16, DType::kBF16, false),
+                                              {DType::kBF16, DType::kBF16, true},
+                                              {DType::kBF16, DType::kF32, true},
+                                              {DType::kF32, DType::kF32, false},
+                                              {DType::kF32, DType::kF32, true}}) {
+      SCOPED_TRACE(testing::Message() << m << "x" << f << "x" << k << " " << core::NameOf(dtype)
+                                      << " to " << core::NameOf(to) << " bias " << has_bias);
+      const TestMatrix x = TestMatrix(dtype, m, k, 0, 3).Randomize(1);
+      const OwnedWeight packed(stream_, TestMatrix(dtype, 2 * f, k).Randomize(2), dtype);
+      const TestMatrix bias = TestMatrix(DType::kF32, 1, 2 * f).Randomize(3);
       const core::ConstTensorView bias_N = has_bias ? bias.view() : core::ConstTensorView();
-      for (const DType to : {DType::kBF16, DType::kF32}) {
-        TestMatrix gate_up(DType::kF32, m, 2 * f), expected(to, m, f, 1, 2), y(to, m, f, 1, 2);
-        Linear(stream_, x.view(), packed.view(), gate_up.view(), bias_N);
-        ActivateGated(stream_, ActivationKind::kSilu, gate_up.view().Cols(0, f),
-                      gate_up.view().Cols(f, f), expected.view());
-        for (const int threads : {1, 3, 5}) {  // shares that begin inside of a block
-          device::ThreadPool pool(threads);
-          device::Stream stream(pool, GetParam());
-          LinearGated(stream, x.view(), packed.view(), bias_N, ActivationKind::kSilu,
-                      gate_up.view(), y.view());
-          EXPECT_EQ(y.values(), expected.values()) << threads;
-        }
+      TestMatrix gate_up(DType::kF32, m, 2 * f), expected(to, m, f, 1, 2), y(to, m, f, 1, 2);
+      Linear(stream_, x.view(), packed.view(), gate_up.view(), bias_N);
+      ActivateGated(stream_, ActivationKind::kSilu, gate_up.view().Cols(0, f),
+                    gate_up.view().Cols(f, f), expected.view());
+      for (const int threads : {1, 3, 5}) {  // shares that begin inside of a block
+        device::ThreadPool pool(threads);
+        device::Stream stream(pool, GetParam());
+        LinearGated(stream, x.view(), packed.view(), bias_N, ActivationKind::kSilu, gate_up.view(),
+                    y.view());
+        EXPECT_EQ(y.values(), expected.values()) << threads;
       }
     }
   }

@@ -50,24 +50,27 @@ cpu::GatedTask GatedShare(const LinearCall& call, ActivationKind kind, core::Ten
   return task;
 }
 
-void GateFewRows(device::Stream& stream, const LinearCall& call, ActivationKind kind,
-                 core::TensorView y_MF) {
+void GateRows(device::Stream& stream, const LinearCall& call, ActivationKind kind,
+              core::TensorView y_MF) {
+  constexpr int64_t kBlock = PackedLayout::kBlock;
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  stream.pool().ParallelFor(y_MF.cols() / PackedLayout::kBlock, [&](int64_t begin, int64_t end,
-                                                                    int worker) {
-    cpu::GatedTask task = GatedShare(call, kind, y_MF, 0, y_MF.rows(), begin * PackedLayout::kBlock,
-                                     (end - begin) * PackedLayout::kBlock);
-    task.linear.x = call.x_MK.data();
-    task.linear.x_stride = call.x_MK.stride();
-    table.linear_gated(task, stream.Scratch(worker, cpu::LinearScratchBytes()));
-  });
+  const auto kernel =
+      call.x_MK.dtype() == DType::kBF16 ? table.linear_gated_bf16 : table.linear_gated_f32;
+  SplitLinear(stream, y_MF.rows(), y_MF.cols() / kBlock, 2 * call.weight.layout.block_bytes(),
+              [&](int64_t row, int64_t rows, int64_t block, int64_t blocks, int worker) {
+                cpu::GatedTask task =
+                    GatedShare(call, kind, y_MF, row, rows, block * kBlock, blocks * kBlock);
+                task.linear.x = call.x_MK.Rows(row, rows).data();
+                task.linear.x_stride = call.x_MK.stride();
+                kernel(task, stream.Scratch(worker, cpu::LinearScratchBytes()));
+              });
 }
 
 void GateTiledRows(device::Stream& stream, const LinearCall& call, ActivationKind kind,
                    core::TensorView y_MF) {
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
-    SplitTiled(stream, shape, rows, y_MF.cols() / kHalf,
+    SplitTiled(stream, shape, rows, y_MF.cols() / kHalf, call.weight.layout.block_bytes(),
                [&](int64_t row, int64_t count, int64_t half, int64_t halves, int worker) {
                  cpu::TiledGatedTask task{
                      GatedShare(call, kind, y_MF, first + row, count, half * kHalf, halves * kHalf),
@@ -90,7 +93,7 @@ bool IsTiled(device::Stream& stream, const LinearCall& call) {
 void LinearTiled(device::Stream& stream, const LinearCall& call) {
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
-    SplitTiled(stream, shape, rows, call.weight.layout.blocks(),
+    SplitTiled(stream, shape, rows, call.weight.layout.blocks(), call.weight.layout.block_bytes(),
                [&](int64_t row, int64_t count, int64_t block, int64_t blocks, int worker) {
                  cpu::LinearTask task = call.Part(first + row, count, block, blocks);
                  task.x = tiled;
@@ -108,17 +111,15 @@ void LinearTiled(device::Stream& stream, const LinearCall& call) {
 
 bool CanGate(device::Stream& stream, const LinearCall& call) {
   const PackedLayout& layout = call.weight.layout;
-  const bool tiled = IsTiled(stream, call);
-  return call.x_MK.dtype() == DType::kBF16 && !layout.quantised() &&
-         (tiled || cpu::TableFor(stream.isa()).linear_gated != nullptr) &&
-         layout.n / 2 % (tiled ? kHalf : PackedLayout::kBlock) == 0;
+  return !layout.quantised() &&
+         layout.n / 2 % (IsTiled(stream, call) ? kHalf : PackedLayout::kBlock) == 0;
 }
 
 void LinearOnGates(device::Stream& stream, const LinearCall& call, ActivationKind kind,
                    core::TensorView y_MF) {
   AUTODIST_CHECK(CanGate(stream, call));
   if (IsTiled(stream, call)) return GateTiledRows(stream, call, kind, y_MF);
-  GateFewRows(stream, call, kind, y_MF);
+  GateRows(stream, call, kind, y_MF);
 }
 
 }  // namespace autodist::kernels

@@ -12,6 +12,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,f16c")
 namespace autodist::kernels::cpu {
 namespace {
+constexpr int64_t kPrefetchBytes = 4096;
 // Each body uses those above it.
 // clang-format off
 #include "autodist/kernels/cpu/vec_avx512-inl.h"
@@ -22,6 +23,7 @@ namespace {
 #include "autodist/kernels/cpu/tiles-inl.h"
 #include "autodist/kernels/cpu/tiled_rows-inl.h"
 #include "autodist/kernels/cpu/attention_state-inl.h"
+#include "autodist/kernels/cpu/pairs-inl.h"
 #include "autodist/kernels/cpu/attention_tiles-inl.h"
 // clang-format on
 }  // namespace
@@ -34,7 +36,7 @@ const KernelTable& AmxTable() {
   static const KernelTable kTable = [] {
     KernelTable table = Avx512Bf16Table();
     table.linear_bf16 = LinearTiles;
-    table.linear_gated = LinearGatedTiles;
+    table.linear_gated_bf16 = LinearGatedTiles;
     table.tile_rows = TileRowsOf;
     table.linear_tiled = LinearTiledRows;
     table.linear_tiled_gated = LinearTiledGated;

@@ -1,20 +1,24 @@
-// Attention of one task with fused multiply-adds, f32 throughout. Included after gemm-inl.h and
-// attention_state-inl.h, in their target region.
+// Attention of one task on vectors. Included after gemm-inl.h and attention_state-inl.h, in their
+// target region.
+//
+// `Numerics` says how: its Operand is that of both products, scores = q (A) * keys (B) and sums +=
+// weights (A) * values (B), and its Weights are how weights are computed and stored.
 //
 // Tiles are 64 keys and start at multiples of 64, so that a row meets the same tiles whatever else
 // is in the task; a tile of which it sees nothing leaves it unchanged.
 
+template <typename A>
 struct AttentionScratch {
   AttentionScratch(void* memory, int64_t rows, int64_t head_dim)
       : stride(AttentionRowStride(head_dim)),
-        q(static_cast<float*>(memory)),
-        scores(q + rows * stride),
-        states(scores + rows * kKeyTile) {}
+        scores(static_cast<float*>(memory)),
+        states(scores + kSoftmaxRows * kKeyTile),
+        q(reinterpret_cast<A*>(states + 2 * AttentionStateFloats(rows, head_dim))) {}
 
   int64_t stride;
-  float* q;       // [rows, stride], scaled
-  float* scores;  // [rows, kKeyTile]
+  float* scores;  // [kSoftmaxRows, kKeyTile]
   float* states;  // two
+  A* q;           // [rows, stride], scaled
 };
 
 struct FloatWeights {
@@ -27,11 +31,19 @@ struct FloatWeights {
   }
 };
 
+// f32 throughout.
+template <typename ProductOperand>
+struct FloatAttention {
+  using Operand = ProductOperand;
+  using Weights = FloatWeights;
+};
+
 // C[rows, cols] += A[rows, steps] * B[steps, cols] in strips of whole vectors; a last partial
 // vector of B is copied.
 template <typename Operand>
-void MultiplyMatrix(int64_t rows, const float* a, int64_t a_stride, const typename Operand::B* b,
-                    int64_t b_stride, int64_t steps, int64_t cols, float* c, int64_t c_stride) {
+void MultiplyMatrix(int64_t rows, const typename Operand::A* a, int64_t a_stride,
+                    const typename Operand::B* b, int64_t b_stride, int64_t steps, int64_t cols,
+                    float* c, int64_t c_stride) {
   constexpr int kPer = Operand::kPerStep;
   constexpr int kWide = MostRows<Operand, 64 / kLanes>() >= 4 ? 64 / kLanes : 16 / kLanes;
   int64_t col = 0;
@@ -52,19 +64,24 @@ void MultiplyMatrix(int64_t rows, const float* a, int64_t a_stride, const typena
   }
 }
 
-// Adds the keys of the tile that starts at `tile`. Operand: one step of it is kPerStep elements of
-// a head for the keys, kPerStep positions for the values.
-template <typename Operand>
-void AttendTile(const AttentionTask& task, const AttentionScratch& scratch, int64_t tile,
+// Adds the keys of the tile that starts at `tile`. One step of the operand is kPerStep elements of
+// a head for the keys, kPerStep positions for the values. Some rows at a time go through both
+// products, so that their scores stay in the first-level cache.
+template <typename Numerics>
+void AttendTile(const AttentionTask& task,
+                const AttentionScratch<typename Numerics::Operand::A>& scratch, int64_t tile,
                 const AttentionState& state) {
+  using Operand = typename Numerics::Operand;
+  using A = typename Operand::A;
+  using B = typename Operand::B;
   constexpr int kPer = Operand::kPerStep;
-  using T = typename Operand::B;
+  constexpr int64_t kWeightStride = kKeyTile * sizeof(float) / sizeof(A);
   const int64_t rows = task.q_head_count * task.tokens;
   const auto page = static_cast<size_t>(tile / task.page_tokens);
   const int64_t slot = tile % task.page_tokens;
-  const T* const keys = static_cast<const T*>(task.k_pages[page]) + task.head_offset + slot * kPer;
-  const T* const values =
-      static_cast<const T*>(task.v_pages[page]) + task.head_offset + slot * task.head_dim;
+  const B* const keys = static_cast<const B*>(task.k_pages[page]) + task.head_offset + slot * kPer;
+  const B* const values =
+      static_cast<const B*>(task.v_pages[page]) + task.head_offset + slot * task.head_dim;
 
   // What some row sees of the tile lies in [begin, end), whole groups.
   const int64_t first = task.FirstKey() - tile;
@@ -72,34 +89,35 @@ void AttendTile(const AttentionTask& task, const AttentionScratch& scratch, int6
   const int64_t last = task.EndKey() - tile;
   const int64_t end =
       last < kKeyTile ? (last + kWeightGroup - 1) / kWeightGroup * kWeightGroup : kKeyTile;
-  for (int64_t row = 0; row < rows; ++row) {
-    FloatWeights::Clear(scratch.scores + row * kKeyTile, begin, end);
-  }
-  MultiplyMatrix<Operand>(rows, scratch.q, scratch.stride, keys + begin * kPer,
-                          task.page_tokens * kPer, (task.head_dim + kPer - 1) / kPer, end - begin,
-                          scratch.scores + begin, kKeyTile);
+  float* const scores = scratch.scores + begin;
   for (int64_t row = 0; row < rows; row += kSoftmaxRows) {
     const int64_t count = rows - row < kSoftmaxRows ? rows - row : kSoftmaxRows;
+    for (int64_t i = 0; i < count; ++i) FloatWeights::Clear(scores + i * kKeyTile, 0, end - begin);
+    MultiplyMatrix<Operand>(count, scratch.q + row * scratch.stride, scratch.stride,
+                            keys + begin * kPer, task.page_tokens * kPer,
+                            (task.head_dim + kPer - 1) / kPer, end - begin, scores, kKeyTile);
     Seen seen[kSoftmaxRows];
     FindSeen(task, row, count, tile + begin, end - begin, seen);
-    SoftmaxRows<FloatWeights>(scratch.scores + row * kKeyTile + begin, kKeyTile, seen, count,
-                              end - begin, state, row, [] {});
+    SoftmaxRows<typename Numerics::Weights>(scores, kKeyTile, seen, count, end - begin, state, row,
+                                            [] {});
+    MultiplyMatrix<Operand>(count, reinterpret_cast<const A*>(scores), kWeightStride,
+                            values + begin * task.head_dim, task.head_dim * kPer,
+                            (end - begin) / kPer, task.head_dim, state.sums + row * state.stride,
+                            state.stride);
   }
-  MultiplyMatrix<Operand>(rows, scratch.scores + begin, kKeyTile, values + begin * task.head_dim,
-                          task.head_dim * kPer, (end - begin) / kPer, task.head_dim, state.sums,
-                          state.stride);
 }
 
-template <typename Operand>
+template <typename Numerics>
 void AttentionRows(const AttentionTask& task, void* memory) {
-  const AttentionScratch scratch(memory, task.q_head_count * task.tokens, task.head_dim);
+  const AttentionScratch<typename Numerics::Operand::A> scratch(
+      memory, task.q_head_count * task.tokens, task.head_dim);
   LoadQueries(task, scratch.q, scratch.stride);
   ForEachSegment(task, scratch.states, [&](int64_t segment, const AttentionState& state) {
     const int64_t begin = segment * kAttentionSegment;
     const int64_t first = task.FirstKey() > begin ? task.FirstKey() / kKeyTile * kKeyTile : begin;
     for (int64_t tile = first; tile < begin + kAttentionSegment && tile < task.EndKey();
          tile += kKeyTile) {
-      AttendTile<Operand>(task, scratch, tile, state);
+      AttendTile<Numerics>(task, scratch, tile, state);
     }
   });
 }

@@ -1,5 +1,5 @@
-// Attention of one task over bf16 pages on AMX tiles. Included after attention_state-inl.h and
-// tile_shapes-inl.h, in their target region.
+// Attention of one task over bf16 pages on AMX tiles. Included after attention_state-inl.h,
+// pairs-inl.h and tile_shapes-inl.h, in their target region.
 //
 // Both products take pages as they lie, as pairs: scores = q (A) * keys (B) over the head's
 // elements, sums += weights (A) * values (B) over positions. q and weights are rounded to bf16;
@@ -14,20 +14,6 @@ constexpr int64_t kBlockTiles = kBlockKeys / kKeyTile;
 constexpr int64_t kBlockSteps = kBlockKeys / kTileInputs;
 constexpr int64_t kMostRows = 2 * kTileRows;  // that one product takes
 static_assert(kMostRows == kSoftmaxRows);
-
-struct TileWeights {
-  static Vec Of(Vec x) { return Exp2Coarse(x); }
-  static void Write(const Vec* weights, float* scores, int64_t i) {
-    static_assert(kGroupVectors == 2);
-    _mm512_storeu_si512(reinterpret_cast<core::BFloat16*>(scores) + i,
-                        reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(weights[1], weights[0])));
-  }
-  static void Clear(float* scores, int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i += kWeightGroup) {
-      _mm512_storeu_si512(reinterpret_cast<core::BFloat16*>(scores) + i, _mm512_setzero_si512());
-    }
-  }
-};
 
 // C = or += A * B. One step is 32 inputs: 64 bytes of each row of A, and 16 lines of B.
 struct StepProduct {
@@ -350,7 +336,7 @@ inline void AttendRows(const AttentionTask& task, const TileScratch& scratch,
   }
   Seen seen[kMostRows];
   FindSeen(task, row, count, block.position + begin, end - begin, seen);
-  SoftmaxRows<TileWeights>(scratch.scores + begin, kScoreStride, seen, count, end - begin, state,
+  SoftmaxRows<PairWeights>(scratch.scores + begin, kScoreStride, seen, count, end - begin, state,
                            row, [&] {
                              if (count <= kTileRows) ahead.Ask((end - begin) / kWeightGroup);
                            });

@@ -14,6 +14,7 @@
 #pragma GCC target("avx2,fma,f16c")
 namespace autodist::kernels::cpu {
 namespace {
+constexpr int64_t kPrefetchBytes = 4096;
 // Each body uses those above it.
 // clang-format off
 #include "autodist/kernels/cpu/vec_avx2-inl.h"
@@ -43,12 +44,14 @@ const KernelTable& Avx2Table() {
       .max = MaxOfRow,
       .linear_f32 = LinearRows<float, RowOperand<float>>,
       .linear_bf16 = LinearRows<core::BFloat16, WidenedPairOperand>,
+      .linear_gated_f32 = LinearGatedRows<float, RowOperand<float>>,
+      .linear_gated_bf16 = LinearGatedRows<core::BFloat16, WidenedPairOperand>,
       .few_rows = 16,
       .linear_quantised = LinearQuantised,
       .dequantise = DequantiseBlock,
       .quantise = QuantiseGroup,
-      .attention_f32 = AttentionRows<RowOperand<float>>,
-      .attention_bf16 = AttentionRows<WidenedPairOperand>,
+      .attention_f32 = AttentionRows<FloatAttention<RowOperand<float>>>,
+      .attention_bf16 = AttentionRows<FloatAttention<WidenedPairOperand>>,
       .merge_attention = MergeAttention};
   return kTable;
 }

@@ -13,6 +13,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,f16c")
 namespace autodist::kernels::cpu {
 namespace {
+constexpr int64_t kPrefetchBytes = 4096;
 // Each body uses those above it.
 // clang-format off
 #include "autodist/kernels/cpu/vec_avx512-inl.h"
@@ -42,12 +43,14 @@ const KernelTable& Avx512Table() {
       .max = MaxOfRow,
       .linear_f32 = LinearRows<float, RowOperand<float>>,
       .linear_bf16 = LinearRows<core::BFloat16, WidenedPairOperand>,
+      .linear_gated_f32 = LinearGatedRows<float, RowOperand<float>>,
+      .linear_gated_bf16 = LinearGatedRows<core::BFloat16, WidenedPairOperand>,
       .few_rows = 32,
       .linear_quantised = LinearQuantised,
       .dequantise = DequantiseBlock,
       .quantise = QuantiseGroup,
-      .attention_f32 = AttentionRows<RowOperand<float>>,
-      .attention_bf16 = AttentionRows<WidenedPairOperand>,
+      .attention_f32 = AttentionRows<FloatAttention<RowOperand<float>>>,
+      .attention_bf16 = AttentionRows<FloatAttention<WidenedPairOperand>>,
       .merge_attention = MergeAttention};
   return kTable;
 }

@@ -1,9 +1,9 @@
-// Register-blocked matrix products, and Linear() on them. Included after math-inl.h, in its target
-// region.
-
-// How far ahead of its use B is asked for. Hardware prefetching ends at each 4 KiB page; with few
-// rows this takes reading weights from 80 % to 100 % of the memory's speed.
-constexpr int64_t kPrefetchBytes = 4096;
+// Register-blocked matrix products, and Linear() on them. Included after math-inl.h and a
+// definition of kPrefetchBytes, in its target region.
+//
+// kPrefetchBytes: how far ahead of its use B is asked for; 0 leaves that to the hardware. Intel's
+// prefetchers end at each 4 KiB page, and with few rows asking takes reading weights from 80 % to
+// 100 % of the memory's speed.
 
 // C[R, V * kLanes] += A[R, steps] * B[steps, V * kLanes], where `Operand` says what one step of A
 // and B is. Each element of C is one chain of fused multiply-adds in the order of the steps, so
@@ -22,9 +22,11 @@ inline void MultiplyBlock(const typename Operand::A* a, int64_t a_stride,
     typename Operand::Loaded loaded[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) loaded[v] = Operand::LoadB(b + v * kLanes * Operand::kPerStep);
+    if constexpr (kPrefetchBytes > 0) {
 #pragma GCC unroll 8
-    for (int line = 0; line < V * static_cast<int>(sizeof(Vec)); line += 64) {
-      __builtin_prefetch(reinterpret_cast<const uint8_t*>(b) + kPrefetchBytes + line);
+      for (int line = 0; line < V * static_cast<int>(sizeof(Vec)); line += 64) {
+        __builtin_prefetch(reinterpret_cast<const uint8_t*>(b) + kPrefetchBytes + line);
+      }
     }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) Operand::template MultiplyAdd<V>(a + r * a_stride, loaded, sums[r]);
@@ -99,15 +101,27 @@ inline void MultiplyRows(int64_t rows, const typename Operand::A* a, int64_t a_s
   }
 }
 
-// C[rows, 64] += A * B for a block of a packed weight. Few rows keep the whole block's width in
-// registers and so read B once and forward; more rows take it in strips that leave registers for
-// them.
+// The vectors of a block that are multiplied together. One row keeps the whole block's width in
+// registers; more rows take it in strips, where registers would not do for both.
+template <typename Operand>
+constexpr int StripVectors() {
+  constexpr int kFull = PackedLayout::kBlock / kLanes;
+  return MostRows<Operand, kFull>() >= 4 ? kFull : 16 / kLanes;
+}
+// Up to so many rows are multiplied in one pass over a block.
+template <typename Operand>
+constexpr int64_t RowsOfOnePass() {
+  constexpr int kFull = PackedLayout::kBlock / kLanes;
+  return StripVectors<Operand>() == kFull ? MostRows<Operand, kFull>() : 1;
+}
+
+// C[rows, 64] += A * B for a block of a packed weight.
 template <typename Operand>
 void MultiplyPacked(int64_t rows, const typename Operand::A* a, int64_t a_stride,
                     const typename Operand::B* b, int64_t steps, float* c) {
   constexpr int64_t kBlock = PackedLayout::kBlock;
   constexpr int kFull = kBlock / kLanes;
-  constexpr int kStrip = MostRows<Operand, kFull>() >= 4 ? kFull : 16 / kLanes;
+  constexpr int kStrip = StripVectors<Operand>();
   constexpr int64_t kStride = kBlock * Operand::kPerStep;
   if (rows == 1) {
     return MultiplyBlock<Operand, 1, kFull>(a, a_stride, b, kStride, steps, c, kBlock);
@@ -177,27 +191,100 @@ inline const core::BFloat16* SlabOfA(const core::BFloat16* x, int64_t x_stride, 
   return storage;
 }
 
+// The inputs of a slab. What is multiplied in one pass finds nothing in the cache again, and with
+// all inputs at once its sums never leave the registers; an odd last input is a slab of its own.
+template <typename X, typename Operand>
+int64_t SlabInputs(const LinearTask& task) {
+  constexpr bool kAsItLies = sizeof(X) == sizeof(typename Operand::A);
+  const int64_t whole_steps = task.k / Operand::kPerStep * Operand::kPerStep;
+  if (kAsItLies && task.rows <= RowsOfOnePass<Operand>() && whole_steps > kSlab) return whole_steps;
+  return kSlab;
+}
+
+// Multiplies rows of a task by whole blocks. `memory`: a slab of them as the operand wants it.
+template <typename X, typename Operand>
+class RowMultiplier {
+ public:
+  using A = typename Operand::A;
+  using B = typename Operand::B;
+
+  RowMultiplier(const LinearTask& task, float* memory)
+      : task_(task), slab_(SlabInputs<X, Operand>(task)), storage_(reinterpret_cast<A*>(memory)) {}
+
+  // sums [rows, 64] = x * the block of the weight that starts with `output`.
+  void Multiply(int64_t first_row, int64_t rows, int64_t output, float* sums) const {
+    constexpr int64_t kBlock = PackedLayout::kBlock;
+    const auto* const block =
+        reinterpret_cast<const B*>(static_cast<const uint8_t*>(task_.weight) +
+                                   static_cast<size_t>(output / kBlock) * task_.block_bytes);
+    const X* const x = static_cast<const X*>(task_.x) + first_row * task_.x_stride;
+    __builtin_memset(sums, 0, static_cast<size_t>(rows * kBlock) * sizeof(float));
+    for (int64_t k = 0; k < task_.k; k += slab_) {
+      const int64_t inputs = task_.k - k < slab_ ? task_.k - k : slab_;
+      int64_t a_stride = 0;
+      const A* const a = SlabOfA(x + k, task_.x_stride, rows, inputs, storage_, &a_stride);
+      const int64_t steps = (inputs + Operand::kPerStep - 1) / Operand::kPerStep;
+      MultiplyPacked<Operand>(rows, a, a_stride, block + k * kBlock, steps, sums);
+    }
+  }
+
+ private:
+  const LinearTask& task_;
+  int64_t slab_;
+  A* storage_;
+};
+
+// body(first row, rows) for a task's chunks of rows.
+template <typename Body>
+inline void ForEachRowChunk(const LinearTask& task, const Body& body) {
+  for (int64_t row = 0; row < task.rows; row += kRowChunk)
+    body(row, task.rows - row < kRowChunk ? task.rows - row : kRowChunk);
+}
+
 template <typename X, typename Operand>
 void LinearRows(const LinearTask& task, void* scratch) {
   constexpr int64_t kBlock = PackedLayout::kBlock;
   auto* const sums = static_cast<float*>(scratch);
-  auto* const storage = reinterpret_cast<typename Operand::A*>(sums + kRowChunk * kBlock);
-  for (int64_t first_output = 0; first_output < task.outputs; first_output += kBlock) {
-    const auto* const block = reinterpret_cast<const typename Operand::B*>(
-        static_cast<const uint8_t*>(task.weight) +
-        static_cast<size_t>(first_output / kBlock) * task.block_bytes);
-    for (int64_t first_row = 0; first_row < task.rows; first_row += kRowChunk) {
-      const int64_t rows = task.rows - first_row < kRowChunk ? task.rows - first_row : kRowChunk;
-      const X* const x = static_cast<const X*>(task.x) + first_row * task.x_stride;
-      __builtin_memset(sums, 0, static_cast<size_t>(rows * kBlock) * sizeof(float));
-      for (int64_t k = 0; k < task.k; k += kSlab) {
-        const int64_t inputs = task.k - k < kSlab ? task.k - k : kSlab;
-        int64_t a_stride = 0;
-        const auto* const a = SlabOfA(x + k, task.x_stride, rows, inputs, storage, &a_stride);
-        const int64_t steps = (inputs + Operand::kPerStep - 1) / Operand::kPerStep;
-        MultiplyPacked<Operand>(rows, a, a_stride, block + k * kBlock, steps, sums);
-      }
-      FinishBlock(task, first_row, rows, first_output, sums);
+  const RowMultiplier<X, Operand> product(task, sums + kRowChunk * kBlock);
+  for (int64_t output = 0; output < task.outputs; output += kBlock) {
+    ForEachRowChunk(task, [&](int64_t row, int64_t rows) {
+      product.Multiply(row, rows, output, sums);
+      FinishBlock(task, row, rows, output, sums);
+    });
+  }
+}
+
+// y = act(gate + bias) * (up + bias) for some rows and `width` outputs from `output` on; gate and
+// up are [rows, width].
+inline void FinishGated(const GatedTask& task, int64_t first_row, int64_t rows, int64_t output,
+                        int64_t width, float* gate, float* up) {
+  for (int64_t row = 0; row < rows; ++row) {
+    if (task.linear.bias != nullptr) {
+      AddRow(task.linear.bias + output, gate + row * width, width);
+      AddRow(task.linear.bias + output + task.up_outputs, up + row * width, width);
     }
+    const int64_t at = (first_row + row) * task.y_stride + output - task.first_output;
+    void* const y = task.dtype == core::DType::kF32
+                        ? static_cast<void*>(static_cast<float*>(task.y) + at)
+                        : static_cast<core::BFloat16*>(task.y) + at;
+    ActivateRow(task.kind, gate + row * width, up + row * width, task.dtype, y, width);
+  }
+}
+
+// A block of gates and its ups one after the other: sums of both are still in the cache when they
+// meet.
+template <typename X, typename Operand>
+void LinearGatedRows(const GatedTask& task, void* scratch) {
+  constexpr int64_t kBlock = PackedLayout::kBlock;
+  auto* const gate = static_cast<float*>(scratch);
+  float* const up = gate + kRowChunk * kBlock;
+  const RowMultiplier<X, Operand> product(task.linear, up + kRowChunk * kBlock);
+  for (int64_t i = 0; i < task.linear.outputs; i += kBlock) {
+    const int64_t output = task.first_output + i;
+    ForEachRowChunk(task.linear, [&](int64_t row, int64_t rows) {
+      product.Multiply(row, rows, output, gate);
+      product.Multiply(row, rows, output + task.up_outputs, up);
+      FinishGated(task, row, rows, output, kBlock, gate, up);
+    });
   }
 }

@@ -5,9 +5,9 @@
 
 namespace autodist::kernels::cpu {
 
-// The sums of a chunk, and a slab of x in f32.
+// The sums of a chunk, of a block of gates and its ups, and a slab of x in f32.
 size_t LinearScratchBytes() {
-  return static_cast<size_t>(kRowChunk * (PackedLayout::kBlock + kSlab)) * sizeof(float);
+  return static_cast<size_t>(kRowChunk * (2 * PackedLayout::kBlock + kSlab)) * sizeof(float);
 }
 
 // Sums of 32 rows x half a block: when all inputs are one slab, of a block of gates and of two
@@ -24,11 +24,11 @@ size_t QuantisedScratchBytes(int64_t padded_k) {
 }
 
 // Enough for either kernel. Tiles: scores of 32 rows, 256 keys and a gap each; two states; the
-// queries; 256 keys and values, padded; where their steps lie. Vectors: 64 scores of each row, two
-// states, the queries.
+// queries; 256 keys and values, padded; where their steps lie. Vectors need less: scores of 32 rows
+// and 64 keys, two states, the queries.
 size_t AttentionScratchBytes(int64_t rows, int64_t head_dim) {
   const int64_t stride = AttentionRowStride(head_dim);
-  const int64_t floats = 32 * 272 + 2 * AttentionStateFloats(rows, head_dim) + rows * 64;
+  const int64_t floats = 32 * 272 + 2 * AttentionStateFloats(rows, head_dim);
   return static_cast<size_t>(floats + (rows + 256 + 1) * stride) * sizeof(float);
 }
 

@@ -161,14 +161,15 @@ struct KernelTable {
   // The largest value that is no NaN; -infinity when there is none.
   float (*max)(const float* x, int64_t n);
 
-  // `scratch` holds LinearScratchBytes().
+  // `scratch` holds LinearScratchBytes(). Gates come in whole blocks.
   void (*linear_f32)(const LinearTask& task, void* scratch);
   void (*linear_bf16)(const LinearTask& task, void* scratch);
-  // bf16 on matrix tiles; nullptr where the CPU has none. linear_bf16 and linear_gated are then for
-  // at most TiledRows::kFewRows rows; gates come in whole blocks. The others are for more, with the
-  // same bits; their `scratch` holds TiledLinearScratchBytes() of the share's rows and outputs,
-  // gates and ups together.
-  void (*linear_gated)(const GatedTask& task, void* scratch) = nullptr;
+  void (*linear_gated_f32)(const GatedTask& task, void* scratch);
+  void (*linear_gated_bf16)(const GatedTask& task, void* scratch);
+  // bf16 on matrix tiles; nullptr where the CPU has none. linear_bf16 and linear_gated_bf16 are
+  // then for at most TiledRows::kFewRows rows. The others are for more, with the same bits; their
+  // `scratch` holds TiledLinearScratchBytes() of the share's rows and outputs, gates and ups
+  // together.
   void (*tile_rows)(const TileRowsTask& task) = nullptr;
   void (*linear_tiled)(const TiledLinearTask& task, void* scratch) = nullptr;
   void (*linear_tiled_gated)(const TiledGatedTask& task, void* scratch) = nullptr;

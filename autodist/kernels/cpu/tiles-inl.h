@@ -257,23 +257,6 @@ inline void LinearTiles(const LinearTask& task, void* scratch) {
   }
 }
 
-// y = act(gate + bias) * (up + bias) for some rows and `width` outputs from `output` on; gate and
-// up are [rows, width].
-inline void FinishGated(const GatedTask& task, int64_t first_row, int64_t rows, int64_t output,
-                        int64_t width, float* gate, float* up) {
-  for (int64_t row = 0; row < rows; ++row) {
-    if (task.linear.bias != nullptr) {
-      AddRow(task.linear.bias + output, gate + row * width, width);
-      AddRow(task.linear.bias + output + task.up_outputs, up + row * width, width);
-    }
-    const int64_t at = (first_row + row) * task.y_stride + output - task.first_output;
-    void* const y = task.dtype == core::DType::kF32
-                        ? static_cast<void*>(static_cast<float*>(task.y) + at)
-                        : static_cast<core::BFloat16*>(task.y) + at;
-    ActivateRow(task.kind, gate + row * width, up + row * width, task.dtype, y, width);
-  }
-}
-
 // A gate and its up one after the other: both are still in the first-level cache when they meet.
 inline void LinearGatedTiles(const GatedTask& task, void* scratch) {
   constexpr int64_t kBlock = PackedLayout::kBlock;
