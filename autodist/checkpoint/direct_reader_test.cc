@@ -67,8 +67,8 @@ TEST_F(DirectReaderTest, WhatTheFileLacksIsNotRead) {
 TEST_F(DirectReaderTest, KnowsWhatIsInMemory) {
   const core::InputFile file(path_);
   const DirectReader reader(file);
-  if (!testing::DropFromPageCache(file)) GTEST_SKIP() << "this file system is in memory";
-  EXPECT_EQ(reader.ResidenceOf(0, kBytes), Residence::kAbsent);
+  const bool dropped = testing::DropFromPageCache(file);
+  EXPECT_EQ(reader.ResidenceOf(0, kBytes), dropped ? Residence::kAbsent : Residence::kInMemory);
   char byte = 0;
   file.ReadAt(kBytes / 2, &byte, 1);
   EXPECT_EQ(reader.ResidenceOf(0, kBytes), Residence::kInMemory);

@@ -75,15 +75,10 @@ void SplitMatrixVector(device::Stream& stream, int64_t pieces, size_t piece_byte
 // N. They are split, so that each weight is read by one thread; rows, in groups of 32 for the
 // register and tile blocks, only where that balances much better.
 template <typename Body>
-void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, size_t piece_bytes,
-                 const Body& run) {
+void SplitManyRows(device::Stream& stream, int64_t rows, int64_t pieces, const Body& run) {
   constexpr int64_t kRowGroup = 32;
   const int threads = stream.pool().threads();
   const int64_t row_groups = (rows + kRowGroup - 1) / kRowGroup;
-  const auto run_pieces = [&](int64_t begin, int64_t end, int worker) {
-    run(0, rows, begin, end - begin, worker);
-  };
-  if (rows < kMatrixVectorRows) return SplitMatrixVector(stream, pieces, piece_bytes, run_pieces);
   // How much of the threads' time is used when the busiest decides.
   const auto balance = [&](int64_t count) {
     const int64_t most = (count + threads - 1) / threads;
@@ -95,8 +90,20 @@ void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, size_t pi
       run(first_row, std::min(rows, end * kRowGroup) - first_row, 0, pieces, worker);
     });
   } else {
-    stream.pool().ParallelFor(pieces, run_pieces);
+    stream.pool().ParallelFor(pieces, [&](int64_t begin, int64_t end, int worker) {
+      run(0, rows, begin, end - begin, worker);
+    });
   }
+}
+
+// The same for any number of rows.
+template <typename Body>
+void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, size_t piece_bytes,
+                 const Body& run) {
+  if (rows >= kMatrixVectorRows) return SplitManyRows(stream, rows, pieces, run);
+  SplitMatrixVector(stream, pieces, piece_bytes, [&](int64_t begin, int64_t end, int worker) {
+    run(0, rows, begin, end - begin, worker);
+  });
 }
 
 // The same for rows that are laid out in tiles. Each thread keeps the rows in its cache, so that
@@ -104,12 +111,12 @@ void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, size_t pi
 // with every few pieces; there each thread has one share.
 template <typename Body>
 void SplitTiled(device::Stream& stream, const cpu::TiledRows& shape, int64_t rows, int64_t pieces,
-                size_t piece_bytes, const Body& run) {
+                const Body& run) {
   constexpr int64_t kTurns = 4;  // of each thread
   constexpr int64_t kFewest = 4;
   const int64_t turns = kTurns * stream.pool().threads();
   if (shape.slabs() > 1 || stream.pool().threads() == 1 || pieces < kFewest * turns)
-    return SplitLinear(stream, rows, pieces, piece_bytes, run);
+    return SplitManyRows(stream, rows, pieces, run);
   HandOut(stream, pieces, turns, [&](int64_t begin, int64_t end, int worker) {
     run(0, rows, begin, end - begin, worker);
   });

@@ -70,7 +70,7 @@ void GateTiledRows(device::Stream& stream, const LinearCall& call, ActivationKin
                    core::TensorView y_MF) {
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
-    SplitTiled(stream, shape, rows, y_MF.cols() / kHalf, call.weight.layout.block_bytes(),
+    SplitTiled(stream, shape, rows, y_MF.cols() / kHalf,
                [&](int64_t row, int64_t count, int64_t half, int64_t halves, int worker) {
                  cpu::TiledGatedTask task{
                      GatedShare(call, kind, y_MF, first + row, count, half * kHalf, halves * kHalf),
@@ -93,7 +93,7 @@ bool IsTiled(device::Stream& stream, const LinearCall& call) {
 void LinearTiled(device::Stream& stream, const LinearCall& call) {
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
-    SplitTiled(stream, shape, rows, call.weight.layout.blocks(), call.weight.layout.block_bytes(),
+    SplitTiled(stream, shape, rows, call.weight.layout.blocks(),
                [&](int64_t row, int64_t count, int64_t block, int64_t blocks, int worker) {
                  cpu::LinearTask task = call.Part(first + row, count, block, blocks);
                  task.x = tiled;

@@ -14,6 +14,7 @@
 
 #include "autodist/device/testing/forced_isa.h"
 #include "autodist/infer/model_runner.h"
+#include "autodist/measure/verification.h"
 
 namespace autodist {
 namespace {
@@ -205,7 +206,7 @@ TEST_P(Float32ParityTest, TensorParallelIsCloseToOneRank) {
 // Quantised weights: every mesh holds the codes of one rank, also where heads of 8 or 12 are cut
 // inside a group of 32 inputs. As long as few rows are multiplied, or always the same way, the
 // batch does not matter. In bf16, where a last bit of a sum may change what is rounded to after it,
-// a mesh is held to what `verify` allows: twice the error of one rank against float32.
+// a mesh is held to what `verify` allows.
 TEST_P(ParityTest, QuantisedMeshesAreCloseToOneRank) {
   const bool f32 = std::get<1>(GetParam()) == "float32";
   OnEveryIsa([&] {
@@ -214,21 +215,23 @@ TEST_P(ParityTest, QuantisedMeshesAreCloseToOneRank) {
       ModelRunnerOptions options = Options(1, 1);
       options.weights = weights;
       ModelRunner one(options);
-      const std::vector<float> logits = LogitsOf(one, prompts_[2]);
+      const measure::VerifiedRun logits{{}, LogitsOf(one, prompts_[2])};
       options.dtype = "float32";
-      ModelRunner exact(options);
-      const std::vector<float> truth = LogitsOf(exact, prompts_[2]);
-      const double bound = f32 ? 1e-5 : 2 * RelativeError(logits, truth);
+      ModelRunner exact_one(options);
+      const measure::VerifiedRun exact{{}, LogitsOf(exact_one, prompts_[2])};
       options.dtype = std::get<1>(GetParam());
       options.pipeline_parallel_size = 2;
       ModelRunner stages(options);
-      EXPECT_EQ(LogitsOf(stages, prompts_[2]), logits);
+      EXPECT_EQ(LogitsOf(stages, prompts_[2]), logits.logits);
       options.pipeline_parallel_size = 1;
       for (const int tp : {2, 3, 4}) {
         SCOPED_TRACE("tp " + std::to_string(tp));
         options.tensor_parallel_size = tp;
         ModelRunner parts(options);
-        EXPECT_LE(RelativeError(LogitsOf(parts, prompts_[2]), truth), bound);
+        const measure::VerificationReport report =
+            measure::Judge(parts.plan(), prompts_[2], {{}, LogitsOf(parts, prompts_[2])}, logits,
+                           f32 ? nullptr : &exact);
+        EXPECT_TRUE(report.within_bounds()) << ToText(report);
       }
     }
   });

@@ -1,8 +1,8 @@
 // Attention of one task on vectors. Included after gemm-inl.h and attention_state-inl.h, in their
 // target region.
 //
-// `Numerics` says how: its Operand is that of both products, scores = q (A) * keys (B) and sums +=
-// weights (A) * values (B), and its Weights are how weights are computed and stored.
+// `Operand` is that of both products, scores = q (A) * keys (B) and sums += weights (A) * values
+// (B); `Weights` says how weights are computed and stored.
 //
 // Tiles are 64 keys and start at multiples of 64, so that a row meets the same tiles whatever else
 // is in the task; a tile of which it sees nothing leaves it unchanged.
@@ -31,13 +31,6 @@ struct FloatWeights {
   }
 };
 
-// f32 throughout.
-template <typename ProductOperand>
-struct FloatAttention {
-  using Operand = ProductOperand;
-  using Weights = FloatWeights;
-};
-
 // C[rows, cols] += A[rows, steps] * B[steps, cols] in strips of whole vectors; a last partial
 // vector of B is copied.
 template <typename Operand>
@@ -45,7 +38,7 @@ void MultiplyMatrix(int64_t rows, const typename Operand::A* a, int64_t a_stride
                     const typename Operand::B* b, int64_t b_stride, int64_t steps, int64_t cols,
                     float* c, int64_t c_stride) {
   constexpr int kPer = Operand::kPerStep;
-  constexpr int kWide = MostRows<Operand, 64 / kLanes>() >= 4 ? 64 / kLanes : 16 / kLanes;
+  constexpr int kWide = StripVectors<Operand>();
   int64_t col = 0;
   for (; col + kWide * kLanes <= cols; col += kWide * kLanes) {
     MultiplyRows<Operand, kWide>(rows, a, a_stride, b + col * kPer, b_stride, steps, c + col,
@@ -67,11 +60,9 @@ void MultiplyMatrix(int64_t rows, const typename Operand::A* a, int64_t a_stride
 // Adds the keys of the tile that starts at `tile`. One step of the operand is kPerStep elements of
 // a head for the keys, kPerStep positions for the values. Some rows at a time go through both
 // products, so that their scores stay in the first-level cache.
-template <typename Numerics>
-void AttendTile(const AttentionTask& task,
-                const AttentionScratch<typename Numerics::Operand::A>& scratch, int64_t tile,
-                const AttentionState& state) {
-  using Operand = typename Numerics::Operand;
+template <typename Operand, typename Weights>
+void AttendTile(const AttentionTask& task, const AttentionScratch<typename Operand::A>& scratch,
+                int64_t tile, const AttentionState& state) {
   using A = typename Operand::A;
   using B = typename Operand::B;
   constexpr int kPer = Operand::kPerStep;
@@ -98,8 +89,7 @@ void AttendTile(const AttentionTask& task,
                             (task.head_dim + kPer - 1) / kPer, end - begin, scores, kKeyTile);
     Seen seen[kSoftmaxRows];
     FindSeen(task, row, count, tile + begin, end - begin, seen);
-    SoftmaxRows<typename Numerics::Weights>(scores, kKeyTile, seen, count, end - begin, state, row,
-                                            [] {});
+    SoftmaxRows<Weights>(scores, kKeyTile, seen, count, end - begin, state, row, [] {});
     MultiplyMatrix<Operand>(count, reinterpret_cast<const A*>(scores), kWeightStride,
                             values + begin * task.head_dim, task.head_dim * kPer,
                             (end - begin) / kPer, task.head_dim, state.sums + row * state.stride,
@@ -107,17 +97,17 @@ void AttendTile(const AttentionTask& task,
   }
 }
 
-template <typename Numerics>
+template <typename Operand, typename Weights>
 void AttentionRows(const AttentionTask& task, void* memory) {
-  const AttentionScratch<typename Numerics::Operand::A> scratch(
-      memory, task.q_head_count * task.tokens, task.head_dim);
+  const AttentionScratch<typename Operand::A> scratch(memory, task.q_head_count * task.tokens,
+                                                      task.head_dim);
   LoadQueries(task, scratch.q, scratch.stride);
   ForEachSegment(task, scratch.states, [&](int64_t segment, const AttentionState& state) {
     const int64_t begin = segment * kAttentionSegment;
     const int64_t first = task.FirstKey() > begin ? task.FirstKey() / kKeyTile * kKeyTile : begin;
     for (int64_t tile = first; tile < begin + kAttentionSegment && tile < task.EndKey();
          tile += kKeyTile) {
-      AttendTile<Numerics>(task, scratch, tile, state);
+      AttendTile<Operand, Weights>(task, scratch, tile, state);
     }
   });
 }

@@ -49,8 +49,8 @@ const KernelTable& Avx512Table() {
       .linear_quantised = LinearQuantised,
       .dequantise = DequantiseBlock,
       .quantise = QuantiseGroup,
-      .attention_f32 = AttentionRows<FloatAttention<RowOperand<float>>>,
-      .attention_bf16 = AttentionRows<FloatAttention<WidenedPairOperand>>,
+      .attention_f32 = AttentionRows<RowOperand<float>, FloatWeights>,
+      .attention_bf16 = AttentionRows<WidenedPairOperand, FloatWeights>,
       .merge_attention = MergeAttention};
   return kTable;
 }

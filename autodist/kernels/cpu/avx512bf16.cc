@@ -25,12 +25,6 @@ constexpr int64_t kPrefetchBytes = 0;
 #include "autodist/kernels/cpu/attention-inl.h"
 #include "autodist/kernels/cpu/pairs-inl.h"
 // clang-format on
-
-struct PairAttention {
-  using Operand = PairOperand;
-  using Weights = PairWeights;
-};
-
 }  // namespace
 }  // namespace autodist::kernels::cpu
 #pragma GCC pop_options
@@ -42,7 +36,7 @@ const KernelTable& Avx512Bf16Table() {
     KernelTable table = Avx512Table();
     table.linear_bf16 = LinearRows<core::BFloat16, PairOperand>;
     table.linear_gated_bf16 = LinearGatedRows<core::BFloat16, PairOperand>;
-    table.attention_bf16 = AttentionRows<PairAttention>;
+    table.attention_bf16 = AttentionRows<PairOperand, PairWeights>;
     return table;
   }();
   return kTable;
