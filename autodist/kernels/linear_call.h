@@ -44,6 +44,23 @@ struct LinearCall {
   }
 };
 
+// The gates [first_output, + outputs) of some rows of a call of LinearGated(), but for x.
+inline cpu::GatedTask GatedShare(const LinearCall& call, ActivationKind kind, core::TensorView y_MF,
+                                 int64_t first_row, int64_t rows, int64_t first_output,
+                                 int64_t outputs) {
+  cpu::GatedTask task;
+  task.linear = call.Part(first_row, rows, 0, call.weight.layout.blocks());
+  task.linear.outputs = outputs;
+  task.first_output = first_output;
+  task.up_outputs = y_MF.cols();
+  task.kind = kind;
+  task.dtype = y_MF.dtype();
+  task.y = static_cast<uint8_t*>(y_MF.Rows(first_row, rows).data()) +
+           static_cast<size_t>(first_output) * core::SizeOf(y_MF.dtype());
+  task.y_stride = y_MF.stride();
+  return task;
+}
+
 // Products of fewer rows are matrix-vector products: reading the weight is what counts.
 inline constexpr int64_t kMatrixVectorRows = 8;
 
@@ -143,11 +160,10 @@ bool IsTiled(device::Stream& stream, const LinearCall& call);
 // REQUIRES IsTiled().
 void LinearTiled(device::Stream& stream, const LinearCall& call);
 
-// Whether the CPU has a kernel for y = act(gate) * up as LinearGated() says.
-bool CanGate(device::Stream& stream, const LinearCall& call);
-// Of the call, y_MN is not used. REQUIRES CanGate().
-void LinearOnGates(device::Stream& stream, const LinearCall& call, ActivationKind kind,
-                   core::TensorView y_MF);
+// LinearGated() of such a call; of the call, y_MN is not used. REQUIRES IsTiled(), gates in
+// multiples of half a block.
+void LinearTiledGated(device::Stream& stream, const LinearCall& call, ActivationKind kind,
+                      core::TensorView y_MF);
 
 }  // namespace autodist::kernels
 

@@ -39,6 +39,30 @@ bool MultipliesCodes(const device::Stream& stream, const cpu::KernelTable& table
                                 !WeightPanel::Possible(layout, call.x_MK.dtype()));
 }
 
+// LinearGated() of rows as they lie.
+void GateRows(device::Stream& stream, const LinearCall& call, ActivationKind kind,
+              core::TensorView y_MF) {
+  constexpr int64_t kBlock = PackedLayout::kBlock;
+  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
+  const auto kernel =
+      call.x_MK.dtype() == DType::kBF16 ? table.linear_gated_bf16 : table.linear_gated_f32;
+  SplitLinear(stream, y_MF.rows(), y_MF.cols() / kBlock, 2 * call.weight.layout.block_bytes(),
+              [&](int64_t row, int64_t rows, int64_t block, int64_t blocks, int worker) {
+                cpu::GatedTask task =
+                    GatedShare(call, kind, y_MF, row, rows, block * kBlock, blocks * kBlock);
+                task.linear.x = call.x_MK.Rows(row, rows).data();
+                task.linear.x_stride = call.x_MK.stride();
+                kernel(task, stream.Scratch(worker, cpu::LinearScratchBytes()));
+              });
+}
+
+// Whether a kernel keeps gates and ups together.
+bool CanGate(device::Stream& stream, const LinearCall& call) {
+  const PackedLayout& layout = call.weight.layout;
+  const int64_t whole = IsTiled(stream, call) ? PackedLayout::kBlock / 2 : PackedLayout::kBlock;
+  return !layout.quantised() && layout.n / 2 % whole == 0;
+}
+
 // What the products demand of their operands.
 void CheckOperands(core::ConstTensorView x_MK, const PackedLayout& layout,
                    core::ConstTensorView bias_N) {
@@ -132,7 +156,8 @@ void LinearGated(device::Stream& stream, core::ConstTensorView x_MK, const Packe
         .bytes = weight.layout.bytes() + x_MK.bytes() + bias_N.bytes() + y_MF.bytes(),
         .flops = 2.0 * static_cast<double>(x_MK.elements()) * static_cast<double>(weight.layout.n)};
   });
-  LinearOnGates(stream, call, kind, y_MF);
+  if (IsTiled(stream, call)) return LinearTiledGated(stream, call, kind, y_MF);
+  GateRows(stream, call, kind, y_MF);
 }
 
 }  // namespace autodist::kernels

@@ -34,55 +34,6 @@ void ForEachChunk(device::Stream& stream, const LinearCall& call, const Body& mu
   }
 }
 
-// The gates [first_output, + outputs) of some rows of a chunk.
-cpu::GatedTask GatedShare(const LinearCall& call, ActivationKind kind, core::TensorView y_MF,
-                          int64_t first_row, int64_t rows, int64_t first_output, int64_t outputs) {
-  cpu::GatedTask task;
-  task.linear = call.Part(first_row, rows, 0, call.weight.layout.blocks());
-  task.linear.outputs = outputs;
-  task.first_output = first_output;
-  task.up_outputs = y_MF.cols();
-  task.kind = kind;
-  task.dtype = y_MF.dtype();
-  task.y = static_cast<uint8_t*>(y_MF.Rows(first_row, rows).data()) +
-           static_cast<size_t>(first_output) * core::SizeOf(y_MF.dtype());
-  task.y_stride = y_MF.stride();
-  return task;
-}
-
-void GateRows(device::Stream& stream, const LinearCall& call, ActivationKind kind,
-              core::TensorView y_MF) {
-  constexpr int64_t kBlock = PackedLayout::kBlock;
-  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  const auto kernel =
-      call.x_MK.dtype() == DType::kBF16 ? table.linear_gated_bf16 : table.linear_gated_f32;
-  SplitLinear(stream, y_MF.rows(), y_MF.cols() / kBlock, 2 * call.weight.layout.block_bytes(),
-              [&](int64_t row, int64_t rows, int64_t block, int64_t blocks, int worker) {
-                cpu::GatedTask task =
-                    GatedShare(call, kind, y_MF, row, rows, block * kBlock, blocks * kBlock);
-                task.linear.x = call.x_MK.Rows(row, rows).data();
-                task.linear.x_stride = call.x_MK.stride();
-                kernel(task, stream.Scratch(worker, cpu::LinearScratchBytes()));
-              });
-}
-
-void GateTiledRows(device::Stream& stream, const LinearCall& call, ActivationKind kind,
-                   core::TensorView y_MF) {
-  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
-    SplitTiled(stream, shape, rows, y_MF.cols() / kHalf,
-               [&](int64_t row, int64_t count, int64_t half, int64_t halves, int worker) {
-                 cpu::TiledGatedTask task{
-                     GatedShare(call, kind, y_MF, first + row, count, half * kHalf, halves * kHalf),
-                     shape, row};
-                 task.gated.linear.x = tiled;
-                 table.linear_tiled_gated(
-                     task, stream.Scratch(worker, cpu::TiledLinearScratchBytes(
-                                                      shape, count, 2 * halves * kHalf)));
-               });
-  });
-}
-
 }  // namespace
 
 bool IsTiled(device::Stream& stream, const LinearCall& call) {
@@ -109,17 +60,21 @@ void LinearTiled(device::Stream& stream, const LinearCall& call) {
   });
 }
 
-bool CanGate(device::Stream& stream, const LinearCall& call) {
-  const PackedLayout& layout = call.weight.layout;
-  return !layout.quantised() &&
-         layout.n / 2 % (IsTiled(stream, call) ? kHalf : PackedLayout::kBlock) == 0;
-}
-
-void LinearOnGates(device::Stream& stream, const LinearCall& call, ActivationKind kind,
-                   core::TensorView y_MF) {
-  AUTODIST_CHECK(CanGate(stream, call));
-  if (IsTiled(stream, call)) return GateTiledRows(stream, call, kind, y_MF);
-  GateRows(stream, call, kind, y_MF);
+void LinearTiledGated(device::Stream& stream, const LinearCall& call, ActivationKind kind,
+                      core::TensorView y_MF) {
+  const cpu::KernelTable& table = cpu::TableFor(stream.isa());
+  ForEachChunk(stream, call, [&](const TiledRows& shape, void* tiled, int64_t first, int64_t rows) {
+    SplitTiled(stream, shape, rows, y_MF.cols() / kHalf,
+               [&](int64_t row, int64_t count, int64_t half, int64_t halves, int worker) {
+                 cpu::TiledGatedTask task{
+                     GatedShare(call, kind, y_MF, first + row, count, half * kHalf, halves * kHalf),
+                     shape, row};
+                 task.gated.linear.x = tiled;
+                 table.linear_tiled_gated(
+                     task, stream.Scratch(worker, cpu::TiledLinearScratchBytes(
+                                                      shape, count, 2 * halves * kHalf)));
+               });
+  });
 }
 
 }  // namespace autodist::kernels
