@@ -8,7 +8,6 @@
 #include "autodist/core/check.h"
 #include "autodist/device/buffer.h"
 #include "autodist/device/thread_pool.h"
-#include "autodist/measure/kernel_rates.h"
 #include "autodist/measure/seconds.h"
 #include "autodist/measure/statistics.h"
 
@@ -92,7 +91,7 @@ double CoreReadRate(comm::Communicator& world, const device::Stream& stream, cor
   if (world.rank() == 0) {
     device::ThreadPool pool(1);
     device::Stream one(pool, stream.isa());
-    const LayerStack stack(dtype, effort.bytes_per_host, 1);
+    const LayerStack stack(dtype, effort.layers, effort.bytes_per_host, 1);
     alone = stack.weights() * static_cast<double>(core::SizeOf(dtype)) /
             Stopwatch(*nobody, effort)([&] { stack.Run(one, 1); });
   }
@@ -141,9 +140,9 @@ class Calibration {
 
   spec::Cluster Run() {
     cluster_.core_read_bytes_per_s = CoreReadRate(world_, stream_, dtype_, effort_);
-    cluster_.row_bytes_per_s = OfHost(MeasureRows(stream_, dtype_, stopwatch_));
+    cluster_.row_bytes_per_s = OfHost(MeasureRows(stream_, dtype_, effort_.layers, stopwatch_));
     Products();
-    const AttentionRates attention = MeasureAttention(stream_, dtype_, stopwatch_);
+    const AttentionRates attention = MeasureAttention(stream_, dtype_, effort_.chunk, stopwatch_);
     cluster_.attention_flops_per_s = OfHost(attention.flops_per_s);
     cluster_.attention_scores_per_s = OfHost(attention.scores_per_s);
     cluster_.attention_extra_keys = MeanOf(world_, attention.extra_keys);
@@ -164,7 +163,7 @@ class Calibration {
   double OfHost(double rate) { return MeanOf(world_, rate) * local_ranks_; }
 
   void Products() {
-    const LayerStack stack(dtype_, bytes(), spec::kManyRows);
+    const LayerStack stack(dtype_, effort_.layers, bytes(), spec::kManyRows);
     std::vector<std::function<void()>> bodies;
     for (const int64_t rows : kRows) bodies.push_back([&, rows] { stack.Run(stream_, rows); });
     const std::vector<double> seconds = stopwatch_(bodies);

@@ -8,6 +8,7 @@
 #include "autodist/comm/communicator.h"
 #include "autodist/core/dtype.h"
 #include "autodist/device/stream.h"
+#include "autodist/measure/kernel_rates.h"
 #include "autodist/spec/cluster.h"
 
 namespace autodist::measure {
@@ -16,6 +17,8 @@ namespace autodist::measure {
 struct CalibrationEffort {
   // Of weights, and of caches: more than the caches of a CPU hold.
   size_t bytes_per_host = size_t{512} << 20;
+  LayerShape layers;
+  ChunkShape chunk;
   double shortest_s = 0.05;  // of one block of calls
   int rounds = 7;            // blocks of each kernel; at least 3
 };

@@ -20,7 +20,11 @@ TEST(CalibrationTest, TwoRanksMeasureTheirHost) {
   comm::RunOnThreads(2, [&](comm::Communicator& world) {
     device::ThreadPool pool(1);
     device::Stream stream(pool, device::DetectIsa());
-    const CalibrationEffort little{.bytes_per_host = 1, .shortest_s = 0.001, .rounds = 3};
+    const CalibrationEffort little{.bytes_per_host = 1,
+                                   .layers = {.hidden = 128, .qkv = 192, .ffn = 512},
+                                   .chunk = {.far = 64, .bytes = 1},
+                                   .shortest_s = 0.001,
+                                   .rounds = 3};
     const spec::Cluster cluster = Calibrate(world, stream, 1, 2, core::DType::kBF16, little);
     const std::lock_guard lock(mutex);
     results.push_back(cluster);

@@ -19,10 +19,6 @@ using core::ConstTensorView;
 using core::DType;
 using core::TensorView;
 
-constexpr int64_t kHidden = 1024;
-constexpr int64_t kFfn = 4096;
-constexpr int64_t kQkv = 1536;
-
 // Numbers of both signs around 0.02 in f32 and in bf16, as those of a model: with others,
 // activations may be slower.
 device::Buffer Filled(size_t bytes) {
@@ -146,17 +142,19 @@ class AttentionWork {
 LayerStack::Matrix::Matrix(DType dtype, int64_t outputs, int64_t inputs)
     : layout(dtype, outputs, inputs), data(Filled(layout.bytes())) {}
 
-LayerStack::LayerStack(DType dtype, size_t bytes, int64_t max_rows)
+LayerStack::LayerStack(DType dtype, const LayerShape& shape, size_t bytes, int64_t max_rows)
     : dtype_(dtype),
-      input_(Filled(Bytes(max_rows, kFfn, dtype))),
-      activated_(Filled(Bytes(max_rows, kFfn, dtype))),
-      outputs_(Bytes(max_rows, 2 * kFfn, DType::kF32)) {
+      shape_(shape),
+      input_(Filled(Bytes(max_rows, std::max(shape.hidden, shape.ffn), dtype))),
+      activated_(Filled(Bytes(max_rows, shape.ffn, dtype))),
+      outputs_(Bytes(max_rows, std::max({shape.qkv, shape.hidden, 2 * shape.ffn}), DType::kF32)) {
+  const auto [hidden, qkv, ffn] = shape;
   size_t held = 0;
   do {
-    const Layer& layer = layers_.emplace_back(Layer{.qkv = {dtype, kQkv, kHidden},
-                                                    .attention_output = {dtype, kHidden, kHidden},
-                                                    .gate_up = {dtype, 2 * kFfn, kHidden},
-                                                    .down = {dtype, kHidden, kFfn}});
+    const Layer& layer = layers_.emplace_back(Layer{.qkv = {dtype, qkv, hidden},
+                                                    .attention_output = {dtype, hidden, hidden},
+                                                    .gate_up = {dtype, 2 * ffn, hidden},
+                                                    .down = {dtype, hidden, ffn}});
     held += layer.qkv.data.bytes() + layer.attention_output.data.bytes() +
             layer.gate_up.data.bytes() + layer.down.data.bytes();
   } while (held < bytes);
@@ -164,29 +162,32 @@ LayerStack::LayerStack(DType dtype, size_t bytes, int64_t max_rows)
 
 void LayerStack::Run(device::Stream& stream, int64_t rows,
                      const std::function<void()>& meet) const {
-  const ConstTensorView narrow(input_.data(), dtype_, rows, kHidden);
-  const ConstTensorView wide(input_.data(), dtype_, rows, kFfn);
+  const auto [hidden, qkv, ffn] = shape_;
+  const ConstTensorView narrow(input_.data(), dtype_, rows, hidden);
+  const ConstTensorView wide(input_.data(), dtype_, rows, ffn);
   const auto output = [&](int64_t cols) { return TensorView(outputs_.as<float>(), rows, cols); };
   for (const Layer& layer : layers_) {
-    kernels::Linear(stream, narrow, layer.qkv.view(), output(kQkv));
-    kernels::Linear(stream, narrow, layer.attention_output.view(), output(kHidden), {},
+    kernels::Linear(stream, narrow, layer.qkv.view(), output(qkv));
+    kernels::Linear(stream, narrow, layer.attention_output.view(), output(hidden), {},
                     /*accumulate=*/true);
     if (meet) meet();
     kernels::LinearGated(stream, narrow, layer.gate_up.view(), {}, kernels::ActivationKind::kSilu,
-                         output(2 * kFfn), TensorView(activated_.data(), dtype_, rows, kFfn));
-    kernels::Linear(stream, wide, layer.down.view(), output(kHidden), {}, /*accumulate=*/true);
+                         output(2 * ffn), TensorView(activated_.data(), dtype_, rows, ffn));
+    kernels::Linear(stream, wide, layer.down.view(), output(hidden), {}, /*accumulate=*/true);
     if (meet) meet();
   }
 }
 
 double LayerStack::weights() const {
-  constexpr int64_t kOfLayer = kHidden * (kQkv + kHidden + 2 * kFfn + kFfn);
-  return static_cast<double>(layers_.size()) * kOfLayer;
+  const auto [hidden, qkv, ffn] = shape_;
+  const int64_t of_layer = hidden * (qkv + hidden + 2 * ffn + ffn);
+  return static_cast<double>(layers_.size()) * static_cast<double>(of_layer);
 }
 
 // A query with k keys takes (k + extra) * (1 / scores rate + 4 * head_dim / flop rate): three times
 // give the three unknowns.
-AttentionRates MeasureAttention(device::Stream& stream, DType dtype, const TimeCalls& time) {
+AttentionRates MeasureAttention(device::Stream& stream, DType dtype, const ChunkShape& chunk,
+                                const TimeCalls& time) {
   const auto work = [&](int64_t head_dim, int64_t first) {
     return AttentionWork(dtype, {.heads = 16,
                                  .kv_heads = 4,
@@ -194,10 +195,9 @@ AttentionRates MeasureAttention(device::Stream& stream, DType dtype, const TimeC
                                  .sequences = 1,
                                  .rows = spec::kManyRows,
                                  .first = first,
-                                 .bytes = size_t{32} << 20});
+                                 .bytes = chunk.bytes});
   };
-  constexpr int64_t kFar = 3072;
-  const AttentionWork start = work(64, 0), far = work(64, kFar), wide = work(128, kFar);
+  const AttentionWork start = work(64, 0), far = work(64, chunk.far), wide = work(128, chunk.far);
   const std::vector<double> seconds =
       time({[&] { start.Attend(stream); }, [&] { far.Attend(stream); },
             [&] { wide.Attend(stream); }, [&] { start.Write(stream); }});
@@ -242,28 +242,31 @@ CachedAttentionRates MeasureCachedAttention(device::Stream& stream, DType dtype,
           .flops_per_s = shared.key_flops() * (shared.keys() + extra) / shared_s};
 }
 
-double MeasureRows(device::Stream& stream, DType dtype, const TimeCalls& time) {
-  const device::Buffer residual = Filled(Bytes(spec::kManyRows, kHidden, DType::kF32)),
+double MeasureRows(device::Stream& stream, DType dtype, const LayerShape& shape,
+                   const TimeCalls& time) {
+  const int64_t hidden = shape.hidden, ffn = shape.ffn;
+  const device::Buffer residual = Filled(Bytes(spec::kManyRows, hidden, DType::kF32)),
                        output = Filled(residual.bytes()),
-                       weight = Filled(Bytes(1, kHidden, DType::kF32)),
+                       weight = Filled(Bytes(1, hidden, DType::kF32)),
                        input = Filled(residual.bytes()),
-                       wide = Filled(Bytes(spec::kManyRows, kFfn, DType::kF32)),
+                       wide = Filled(Bytes(spec::kManyRows, ffn, DType::kF32)),
                        activated = Filled(wide.bytes());
-  const TensorView x(residual.as<float>(), spec::kManyRows, kHidden);
+  const TensorView x(residual.as<float>(), spec::kManyRows, hidden);
   const auto all = [&] {
     for (int half = 0; half < 2; ++half) {
-      kernels::RmsNorm(stream, x, TensorView(weight.as<float>(), 1, kHidden), 1e-6f,
-                       TensorView(input.data(), dtype, spec::kManyRows, kHidden));
-      kernels::Add(stream, x, TensorView(output.as<float>(), spec::kManyRows, kHidden));
+      kernels::RmsNorm(stream, x, TensorView(weight.as<float>(), 1, hidden), 1e-6f,
+                       TensorView(input.data(), dtype, spec::kManyRows, hidden));
+      kernels::Add(stream, x, TensorView(output.as<float>(), spec::kManyRows, hidden));
     }
     kernels::Activate(stream, kernels::ActivationKind::kSilu,
-                      TensorView(wide.as<float>(), spec::kManyRows, kFfn),
-                      TensorView(activated.data(), dtype, spec::kManyRows, kFfn));
+                      TensorView(wide.as<float>(), spec::kManyRows, ffn),
+                      TensorView(activated.data(), dtype, spec::kManyRows, ffn));
   };
   const double element = static_cast<double>(core::SizeOf(dtype));
   constexpr double kF32 = sizeof(float);
-  return spec::kManyRows * (kHidden * 2 * (kF32 + element + 3 * kF32) + kFfn * (kF32 + element)) /
-         time({all}).front();
+  const double bytes = static_cast<double>(hidden) * 2 * (kF32 + element + 3 * kF32) +
+                       static_cast<double>(ffn) * (kF32 + element);
+  return spec::kManyRows * bytes / time({all}).front();
 }
 
 double MeasureOperation(device::Stream& stream, DType dtype, const TimeCalls& time) {

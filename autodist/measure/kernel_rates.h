@@ -21,12 +21,19 @@ namespace autodist::measure {
 using TimeCalls =
     std::function<std::vector<double>(const std::vector<std::function<void()>>& bodies)>;
 
+// Of the decoder layers that are measured. REQUIRES multiples of 64.
+struct LayerShape {
+  int64_t hidden = 1024;
+  int64_t qkv = 1536;  // rows of q, k and v together
+  int64_t ffn = 4096;
+};
+
 // The products of decoder layers, q, k and v, attention output, gate and up with their activation,
-// down, one layer behind the other: hidden size 1024, FFN 4096.
+// down, one layer behind the other.
 class LayerStack {
  public:
   // As many layers as `bytes` of weights make, at least one. Products of at most `max_rows` rows.
-  LayerStack(core::DType dtype, size_t bytes, int64_t max_rows);
+  LayerStack(core::DType dtype, const LayerShape& shape, size_t bytes, int64_t max_rows);
 
   // Once through all layers. `meet` is called where the ranks of a tp group add their sums: behind
   // the attention output and behind down. REQUIRES 1 <= rows <= max_rows.
@@ -47,6 +54,7 @@ class LayerStack {
   };
 
   core::DType dtype_;
+  LayerShape shape_;
   std::vector<Layer> layers_;
   device::Buffer input_, activated_, outputs_;
 };
@@ -58,9 +66,15 @@ struct AttentionRates {
   double extra_keys;
   double write_bytes_per_s;
 };
+// What attention of many rows is measured over, by each rank.
+struct ChunkShape {
+  int64_t far = 3072;               // first position of a chunk far behind the start
+  size_t bytes = size_t{32} << 20;  // of caches, about; at least one layer
+};
 // From chunks of spec::kManyRows positions at the start and far behind it, with heads of 64 and of
 // 128 elements, four of them to each that is cached.
-AttentionRates MeasureAttention(device::Stream& stream, core::DType dtype, const TimeCalls& time);
+AttentionRates MeasureAttention(device::Stream& stream, core::DType dtype, const ChunkShape& chunk,
+                                const TimeCalls& time);
 
 // Attention of single tokens, as spec::Cluster has it, of one rank.
 struct CachedAttentionRates {
@@ -74,7 +88,8 @@ CachedAttentionRates MeasureCachedAttention(device::Stream& stream, core::DType 
                                             const TimeCalls& time);
 
 // RmsNorm(), Activate() and Add() of spec::kManyRows rows: bytes of activations read and written.
-double MeasureRows(device::Stream& stream, core::DType dtype, const TimeCalls& time);
+double MeasureRows(device::Stream& stream, core::DType dtype, const LayerShape& shape,
+                   const TimeCalls& time);
 
 // Seconds of Linear() of next to nothing.
 double MeasureOperation(device::Stream& stream, core::DType dtype, const TimeCalls& time);
