@@ -98,6 +98,18 @@ void LoadQueries(const AttentionTask& task, To* q, int64_t stride) {
   }
 }
 
+// The keys [begin, end) that a task walks: those that some row sees, of its segment if it has one.
+struct KeyRange {
+  explicit KeyRange(const AttentionTask& task) : begin(task.FirstKey()), end(task.EndKey()) {
+    if (task.partial == nullptr) return;
+    const int64_t first = task.segment * kAttentionSegment;
+    if (begin < first) begin = first;
+    if (end > first + kAttentionSegment) end = first + kAttentionSegment;
+  }
+
+  int64_t begin, end;
+};
+
 // walk(segment, state) for each segment of the task, which adds the segment's keys to the state;
 // then what the task wants of the states. `memory` holds two states.
 template <typename Walk>

@@ -62,21 +62,10 @@ inline void MultiplyWideSteps(const StepProduct& product, int64_t column) {
   _tile_stored(3, lower_c + 64, product.c_bytes);
 }
 
-// The keys [begin, end) that a task walks: those that some row sees, of its segment if it has one.
-struct KeyRange {
-  explicit KeyRange(const AttentionTask& task) : begin(task.FirstKey()), end(task.EndKey()) {
-    if (task.partial == nullptr) return;
-    const int64_t first = task.segment * kAttentionSegment;
-    if (begin < first) begin = first;
-    if (end > first + kAttentionSegment) end = first + kAttentionSegment;
-  }
-  int64_t FirstBlockEnd() const {
-    const int64_t block_end = (begin / kBlockKeys + 1) * kBlockKeys;
-    return end < block_end ? end : block_end;
-  }
-
-  int64_t begin, end;
-};
+inline int64_t FirstBlockEnd(const KeyRange& keys) {
+  const int64_t block_end = (keys.begin / kBlockKeys + 1) * kBlockKeys;
+  return keys.end < block_end ? keys.end : block_end;
+}
 
 // Asks for a task's pages ahead of their use. With few rows they come from memory, which takes
 // longer than what is done with them: so it is asked evenly, by the softmax too (measured, 7 rows x
@@ -89,12 +78,12 @@ class PagesAhead {
 
   explicit PagesAhead(const AttentionTask& task) : task_(&task), next_(task.next) {
     const KeyRange keys(task);
-    key_ = keys.FirstBlockEnd();
+    key_ = FirstBlockEnd(keys);
     end_ = keys.end;
     int64_t lines = Lines(end_ - key_);
     if (next_ != nullptr) {
       const KeyRange next_keys(*next_);
-      lines += Lines(next_keys.FirstBlockEnd() - next_keys.begin);
+      lines += Lines(FirstBlockEnd(next_keys) - next_keys.begin);
     }
     const int64_t stride = AttentionRowStride(task.head_dim);
     const int64_t rows = task.q_head_count * task.tokens % kMostRows;
@@ -135,7 +124,7 @@ class PagesAhead {
       task_ = next_;
       next_ = nullptr;
       key_ = keys.begin;
-      end_ = keys.FirstBlockEnd();
+      end_ = FirstBlockEnd(keys);
     }
     const int64_t first = key_ / kWeightGroup * kWeightGroup;
     int64_t tile_end = (key_ / kKeyTile + 1) * kKeyTile;
