@@ -5,7 +5,7 @@
 // r in its seat, and waits until every peer has announced r; then it reads the peers' slots. There
 // is no second synchronisation: a rank that has announced r + 1 has finished reading round r, so
 // whoever comes to round r + 2 (and has therefore seen all peers announce r + 1) may overwrite the
-// slot of round r. Two slots per rank are enough.
+// slot of round r. Two slots per rank would be enough.
 //
 // Waiting: a short spin (where the ranks outnumber the cores: letting others run), then sleep on a
 // futex; a peer that moves on wakes the rank only when that one sleeps for it. Threads: one caller

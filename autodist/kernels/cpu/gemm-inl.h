@@ -26,7 +26,7 @@ struct Memory {
 // What is multiplied next, evenly over the steps of what is multiplied now: of the passes over B,
 // only the first would find it in memory, and would wait for it while the others wait for nothing.
 // Into the second-level cache: a first-level one has too few lines under way (Zen 4, attention of
-// 32 sequences: 0.88 of reading; 0.57 asking for the first level; 0.45 without).
+// 32 sequences: 0.86 of reading; 0.56 asking for the first level; 0.46 without).
 class AskForNext {
  public:
   // `steps`: of all passes together.
