@@ -62,12 +62,13 @@ void MultiplyMatrix(int64_t rows, const typename Operand::A* a, int64_t a_stride
 }
 
 // Where a tile lies in the pages of its task.
-template <typename B>
+template <typename Operand>
 struct TileInPages {
-  TileInPages(const AttentionTask& task, int64_t tile, int per_step) {
+  using B = typename Operand::B;
+  TileInPages(const AttentionTask& task, int64_t tile) {
     const auto page = static_cast<size_t>(tile / task.page_tokens);
     const int64_t slot = tile % task.page_tokens;
-    keys = static_cast<const B*>(task.k_pages[page]) + task.head_offset + slot * per_step;
+    keys = static_cast<const B*>(task.k_pages[page]) + task.head_offset + slot * Operand::kPerStep;
     values = static_cast<const B*>(task.v_pages[page]) + task.head_offset + slot * task.head_dim;
   }
   const B* keys;
@@ -79,7 +80,6 @@ struct TileInPages {
 template <typename Operand>
 Memory KeysAfter(const AttentionTask& task, int64_t tile) {
   constexpr int kPer = Operand::kPerStep;
-  using B = typename Operand::B;
   const AttentionTask* owner = &task;
   tile += kKeyTile;
   if (tile >= KeyRange(task).end) {
@@ -89,7 +89,8 @@ Memory KeysAfter(const AttentionTask& task, int64_t tile) {
   }
   if (owner->page_tokens != kKeyTile) return {};
   const int64_t elements = (owner->head_dim + kPer - 1) / kPer * kPer * kKeyTile;
-  return {TileInPages<B>(*owner, tile, kPer).keys, elements * static_cast<int64_t>(sizeof(B))};
+  return {TileInPages<Operand>(*owner, tile).keys,
+          elements * static_cast<int64_t>(sizeof(typename Operand::B))};
 }
 
 // Adds the keys of the tile that starts at `tile`. One step of the operand is kPerStep elements of
@@ -111,7 +112,7 @@ void AttendTile(const AttentionTask& task, const AttentionScratch<typename Opera
   const int64_t last = task.EndKey() - tile;
   const int64_t end =
       last < kKeyTile ? (last + kWeightGroup - 1) / kWeightGroup * kWeightGroup : kKeyTile;
-  const TileInPages<B> pages(task, tile, kPer);
+  const TileInPages<Operand> pages(task, tile);
   const B* const keys = pages.keys + begin * kPer;
   const B* const values = pages.values + begin * task.head_dim;
   Memory next_values{values, (end - begin) * task.head_dim * static_cast<int64_t>(sizeof(B))};
