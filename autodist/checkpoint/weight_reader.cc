@@ -186,13 +186,32 @@ void WeightReader::Announce(const spec::ModelTensor& tensor, spec::Range rows,
                             spec::Range cols) const {
   const Source source = Locate(tensor);
   if (rows.size() <= 0 || cols.size() <= 0) return;
-  const spec::Range outputs{source.first_output + rows.first, source.first_output + rows.last};
-  if (tensor.transposed && !tensor.vector) return Prefetch(source, cols, outputs);
-  const int64_t step = RowsWithin(kDirectBytes, rows.size(), cols.size() * source.element_bytes);
-  for (int64_t first = outputs.first; first < outputs.last; first += step) {
-    const spec::Range part{first, std::min(outputs.last, first + step)};
-    if (!IsDirect(source, part, cols)) Prefetch(source, part, cols);
+  if (tensor.transposed && !tensor.vector) {
+    const int64_t first = source.first_output;
+    return Prefetch(source, cols, {first + rows.first, first + rows.last});
   }
+  for (const spec::Range part : DirectParts(source, rows, cols))
+    if (!IsDirect(source, part, cols)) Prefetch(source, part, cols);
+}
+
+bool WeightReader::WaitsForDisk(const spec::ModelTensor& tensor, spec::Range rows,
+                                spec::Range cols) const {
+  const Source source = Locate(tensor);
+  if (rows.size() <= 0 || cols.size() <= 0 || (tensor.transposed && !tensor.vector)) return false;
+  const std::vector<spec::Range> parts = DirectParts(source, rows, cols);
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](spec::Range part) { return IsDirect(source, part, cols); });
+}
+
+// The stored rows in the pieces that ReadRows() tries to read past the page cache.
+std::vector<spec::Range> WeightReader::DirectParts(const Source& source, spec::Range rows,
+                                                   spec::Range cols) {
+  const spec::Range outputs{source.first_output + rows.first, source.first_output + rows.last};
+  const int64_t step = RowsWithin(kDirectBytes, rows.size(), cols.size() * source.element_bytes);
+  std::vector<spec::Range> parts;
+  for (int64_t first = outputs.first; first < outputs.last; first += step)
+    parts.push_back({first, std::min(outputs.last, first + step)});
+  return parts;
 }
 
 void WeightReader::ReadRows(const Source& source, spec::Range rows, spec::Range cols,

@@ -52,6 +52,10 @@ class WeightReader {
   // reads.
   void Announce(const spec::ModelTensor& tensor, spec::Range rows, spec::Range cols) const;
 
+  // Whether some of it would now come past the page cache: its reader waits for the disk meanwhile,
+  // and leaves its core to others. REQUIRES and throws as Announce().
+  bool WaitsForDisk(const spec::ModelTensor& tensor, spec::Range rows, spec::Range cols) const;
+
   // Elements delivered times their stored size.
   uint64_t bytes_needed() const { return bytes_needed_; }
   // Bytes asked of the files: those needed, and at most 2 % more for the disk's sectors; headers,
@@ -65,6 +69,8 @@ class WeightReader {
 
   Source Locate(const spec::ModelTensor& tensor) const;
   const OpenFile& File(int index) const;
+  static std::vector<spec::Range> DirectParts(const Source& source, spec::Range rows,
+                                              spec::Range cols);
   bool IsDirect(const Source& source, spec::Range stored_rows, spec::Range stored_cols) const;
   const uint8_t* ReadDirect(const Source& source, spec::Range stored_rows,
                             const Block& block) const;

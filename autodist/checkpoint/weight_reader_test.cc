@@ -216,6 +216,14 @@ TEST_F(WeightReaderTest, WhatIsAnnouncedComesOnce) {
   const bool direct = pages.offered() && dropped;
   ASSERT_TRUE(!direct || cached() == 0);
   const WeightReader reader(catalog_);
+  ModelTensor transposed = Matrix("w", kCols, kRows);
+  transposed.transposed = true;
+  EXPECT_EQ(reader.WaitsForDisk(Matrix("w", kRows, kCols), {0, kRows}, {0, kCols}), direct);
+  EXPECT_EQ(reader.WaitsForDisk(Matrix("w", kRows, kCols), {9, 3000}, {0, kCols}), direct);
+  EXPECT_FALSE(reader.WaitsForDisk(Matrix("w", kRows, kCols), {0, 8}, {0, kCols})) << "short";
+  EXPECT_FALSE(reader.WaitsForDisk(Matrix("w", kRows, kCols), {7, 7}, {0, kCols})) << "nothing";
+  EXPECT_FALSE(reader.WaitsForDisk(Matrix("w", kRows, kCols), {0, kRows}, {0, 512})) << "columns";
+  EXPECT_FALSE(reader.WaitsForDisk(transposed, {0, kCols}, {0, kRows}));
   reader.Announce(Matrix("w", kRows, kCols), {0, kRows}, {0, kCols});
   const Collected all = Collect(reader, Matrix("w", kRows, kCols), {0, kRows}, {0, kCols});
   EXPECT_TRUE(all.bytes == BytesOf(Numbered(kRows, kCols)));
@@ -225,6 +233,9 @@ TEST_F(WeightReaderTest, WhatIsAnnouncedComesOnce) {
   } else {
     EXPECT_EQ(reader.bytes_requested(), reader.bytes_needed()) << "through the page cache";
   }
+  std::vector<uint8_t> content(file.size());
+  file.ReadAt(0, content.data(), content.size());
+  EXPECT_FALSE(reader.WaitsForDisk(Matrix("w", kRows, kCols), {0, kRows}, {0, kCols})) << "cached";
 }
 
 // What t ranks of one host ask of the files is what they need, however narrow their cuts are.

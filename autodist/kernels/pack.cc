@@ -119,6 +119,13 @@ void CheckPiece(core::ConstTensorView piece, const PackedLayout& layout, int64_t
   AUTODIST_CHECK(first_k >= 0 && first_k + k <= layout.k);
 }
 
+// What the next piece takes of the same row, whose inputs of this piece end at `end`: a piece's
+// rows are as far apart as W's, which no hardware follows, and what a disk has written to memory is
+// in no cache. After the last piece this is the next row's start, and costs little.
+void AskForNext(const uint8_t* end, size_t run_bytes) {
+  for (size_t line = 0; line < run_bytes; line += 64) __builtin_prefetch(end + line);
+}
+
 // Calls body(Piece) for every part of [first_n, first_n + n) x [first_k, first_k + k), blocks over
 // the threads.
 template <typename Body>
@@ -155,10 +162,15 @@ void PackRows(device::Stream& stream, core::ConstTensorView piece_NK, const Pack
   ForEachPiece(stream, layout, first_n, piece_NK.rows(), first_k, piece_NK.cols(),
                [&](const Piece& piece) {
                  alignas(64) uint8_t rows[kBlock * kInputs * sizeof(float)];
-                 for (int64_t i = 0; i < piece.outputs; ++i) {
-                   const auto source = piece_NK.Rows(piece.first_output - first_n + i, 1)
-                                           .Cols(piece.first_input - first_k, piece.inputs);
-                   ConvertRun(table, source.dtype(), source.data(), to,
+                 const auto source = piece_NK.Rows(piece.first_output - first_n, piece.outputs)
+                                         .Cols(piece.first_input - first_k, piece.inputs);
+                 const size_t from_size = core::SizeOf(source.dtype());
+                 const size_t run_bytes = static_cast<size_t>(piece.inputs) * from_size;
+                 const auto* row = static_cast<const uint8_t*>(source.data());
+                 const size_t row_bytes = static_cast<size_t>(source.stride()) * from_size;
+                 for (int64_t i = 0; i < piece.outputs; ++i, row += row_bytes) {
+                   AskForNext(row + run_bytes, run_bytes);
+                   ConvertRun(table, source.dtype(), row, to,
                               rows + static_cast<size_t>(i * kInputs) * size, piece.inputs);
                  }
                  StorePiece(piece, rows, packed);

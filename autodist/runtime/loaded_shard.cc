@@ -13,6 +13,10 @@ namespace {
 // What one thread reads and packs at a time: large enough for a disk, small enough that the threads
 // end together.
 constexpr int64_t kPartElements = int64_t{4} << 20;
+// Where reading waits for the disk, so many threads more than the stream's read and pack: the disk
+// has a request while every core packs. From the page cache more threads would only fill the
+// caches.
+constexpr int kMoreForDisk = 4;
 // How many parts of each thread the disk is told of.
 constexpr int kPartsAhead = 2;
 
@@ -99,10 +103,16 @@ LoadedShard LoadedShard::Pack(device::Stream& stream, const spec::ParallelPlan& 
                       ColumnsOf(plan, blob, member));
     }
   };
-  const auto ahead = static_cast<size_t>(kPartsAhead * stream.pool().threads());
+  const bool disk = std::any_of(parts.begin(), parts.end(), [&](const Part& part) {
+    const BlobMember& member = part.blob.members.front();
+    return reader.WaitsForDisk(plan.tensors[static_cast<size_t>(member.tensor)], member.rows,
+                               ColumnsOf(plan, part.blob, member));
+  });
+  device::ThreadPool loaders(stream.pool().threads() + (disk ? kMoreForDisk : 0));
+  const auto ahead = static_cast<size_t>(kPartsAhead * loaders.threads());
   for (size_t i = 0; i < ahead; ++i) announce(i);
   std::atomic<size_t> next = 0;
-  stream.pool().Run([&](int) {
+  loaders.Run([&](int) {
     device::ThreadPool alone(1);
     device::Stream own(alone, stream.isa());
     for (size_t i = next++; i < parts.size(); i = next++) {
