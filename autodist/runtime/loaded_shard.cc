@@ -108,7 +108,9 @@ LoadedShard LoadedShard::Pack(device::Stream& stream, const spec::ParallelPlan& 
     return reader.WaitsForDisk(plan.tensors[static_cast<size_t>(member.tensor)], member.rows,
                                ColumnsOf(plan, part.blob, member));
   });
-  device::ThreadPool loaders(stream.pool().threads() + (disk ? kMoreForDisk : 0));
+  std::optional<device::ThreadPool> more;
+  if (disk) more.emplace(stream.pool().threads() + kMoreForDisk);
+  device::ThreadPool& loaders = more ? *more : stream.pool();
   const auto ahead = static_cast<size_t>(kPartsAhead * loaders.threads());
   for (size_t i = 0; i < ahead; ++i) announce(i);
   std::atomic<size_t> next = 0;
