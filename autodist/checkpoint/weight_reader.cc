@@ -67,6 +67,7 @@ struct WeightReader::Source {
   int64_t element_bytes;
   int64_t cols;          // stored columns
   int64_t first_output;  // of the tensor, in a fused source
+  bool transposed;       // stored [inputs, outputs]
 
   int64_t RowBytes() const { return cols * element_bytes; }
   // Of an element, in the file.
@@ -126,7 +127,8 @@ WeightReader::Source WeightReader::Locate(const spec::ModelTensor& tensor) const
   const spec::StoredTensor& stored = found->second;
   const auto& path = catalog_.files[static_cast<size_t>(stored.file)].path;
 
-  Source source{&stored, DType::kF32, 4, 1, tensor.source_row};
+  const bool transposed = tensor.transposed && !tensor.vector;
+  Source source{&stored, DType::kF32, 4, 1, tensor.source_row, transposed};
   if (stored.dtype == "BF16" || stored.dtype == "F16") {
     source.dtype = stored.dtype == "F16" ? DType::kF16 : DType::kBF16;
     source.element_bytes = 2;
@@ -137,11 +139,11 @@ WeightReader::Source WeightReader::Locate(const spec::ModelTensor& tensor) const
   const size_t dims = tensor.vector ? 1 : 2;
   bool fits = stored.shape.size() == dims;
   if (fits) {
-    const int64_t outputs = stored.shape[tensor.transposed && !tensor.vector ? 1 : 0];
+    const int64_t outputs = stored.shape[transposed ? 1 : 0];
     fits = tensor.source_row + tensor.rows <= outputs;
     if (!tensor.vector) {
       source.cols = stored.shape[1];
-      fits = fits && stored.shape[tensor.transposed ? 0 : 1] == tensor.cols;
+      fits = fits && stored.shape[transposed ? 0 : 1] == tensor.cols;
     }
   }
   if (!fits)
@@ -149,8 +151,8 @@ WeightReader::Source WeightReader::Locate(const spec::ModelTensor& tensor) const
         "{}: tensor {} has shape [{}]{}, which does not hold the outputs {} to {} and {} inputs of "
         "{}",
         path.string(), QuotedName(tensor.source), fmt::join(stored.shape, ", "),
-        tensor.transposed ? " (inputs first)" : "", tensor.source_row,
-        tensor.source_row + tensor.rows - 1, tensor.cols, ToString(tensor.id));
+        transposed ? " (inputs first)" : "", tensor.source_row, tensor.source_row + tensor.rows - 1,
+        tensor.cols, ToString(tensor.id));
   return source;
 }
 
@@ -174,7 +176,7 @@ void WeightReader::Read(const spec::ModelTensor& tensor, spec::Range rows, spec:
                  cols.last <= tensor.cols);
   const Source source = Locate(tensor);
   if (rows.size() <= 0 || cols.size() <= 0) return;
-  if (tensor.transposed && !tensor.vector) {
+  if (source.transposed) {
     ReadTransposed(source, rows, cols, sink);
   } else {
     ReadRows(source, rows, cols, sink);
@@ -186,7 +188,7 @@ void WeightReader::Announce(const spec::ModelTensor& tensor, spec::Range rows,
                             spec::Range cols) const {
   const Source source = Locate(tensor);
   if (rows.size() <= 0 || cols.size() <= 0) return;
-  if (tensor.transposed && !tensor.vector) {
+  if (source.transposed) {
     const int64_t first = source.first_output;
     return Prefetch(source, cols, {first + rows.first, first + rows.last});
   }
@@ -197,7 +199,7 @@ void WeightReader::Announce(const spec::ModelTensor& tensor, spec::Range rows,
 bool WeightReader::WaitsForDisk(const spec::ModelTensor& tensor, spec::Range rows,
                                 spec::Range cols) const {
   const Source source = Locate(tensor);
-  if (rows.size() <= 0 || cols.size() <= 0 || (tensor.transposed && !tensor.vector)) return false;
+  if (rows.size() <= 0 || cols.size() <= 0 || source.transposed) return false;
   const std::vector<spec::Range> parts = DirectParts(source, rows, cols);
   return std::any_of(parts.begin(), parts.end(),
                      [&](spec::Range part) { return IsDirect(source, part, cols); });

@@ -28,9 +28,10 @@ T RoundUp(T value, T multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Some rows of one member of a blob: a blob of its own, in the memory of the whole.
+// Some rows of one member of a blob, which is packed by itself into the memory of the whole.
 struct Part {
-  BlobLayout blob;
+  const BlobLayout* blob;
+  BlobMember member;
   void* out;
 };
 
@@ -43,38 +44,43 @@ void AppendParts(const BlobLayout& blob, void* out, std::vector<Part>& parts) {
       BlobMember some = member;
       some.rows = {first, std::min(member.rows.last, first + part_rows)};
       some.first_row = member.first_row + (first - member.rows.first);
-      Part& part = parts.emplace_back(blob, out);
-      part.blob.members = {some};
+      parts.push_back({&blob, some, out});
     }
   }
 }
 
-// The columns that packing a member reads.
-spec::Range ColumnsOf(const spec::ParallelPlan& plan, const BlobLayout& blob,
-                      const BlobMember& member) {
+// What packing a part reads.
+struct Rectangle {
+  const spec::ModelTensor& tensor;
+  spec::Range rows;
+  spec::Range cols;
+};
+
+Rectangle RectangleOf(const spec::ParallelPlan& plan, const Part& part) {
+  const BlobMember& member = part.member;
   const spec::ModelTensor& tensor = plan.tensors[static_cast<size_t>(member.tensor)];
-  return blob.matrix.quantised() ? spec::WholeGroups(member.cols, tensor.cols) : member.cols;
+  const bool quantised = part.blob->matrix.quantised();
+  return {tensor, member.rows,
+          quantised ? spec::WholeGroups(member.cols, tensor.cols) : member.cols};
+}
+
+void PackPart(device::Stream& stream, const spec::ParallelPlan& plan,
+              const checkpoint::WeightReader& reader, const Part& part) {
+  const BlobLayout& blob = *part.blob;
+  const auto [tensor, rows, cols] = RectangleOf(plan, part);
+  reader.Read(tensor, rows, cols, [&](int64_t first_row, core::ConstTensorView block) {
+    const int64_t row = part.member.first_row + first_row;
+    if (blob.packed) {
+      kernels::PackRows(stream, block, blob.matrix, row, 0, part.out);
+    } else {
+      kernels::Convert(stream, block,
+                       core::TensorView(static_cast<float*>(part.out) + row * blob.cols,
+                                        block.rows(), block.cols()));
+    }
+  });
 }
 
 }  // namespace
-
-void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
-              const checkpoint::WeightReader& reader, const BlobLayout& blob, void* out) {
-  for (const BlobMember& member : blob.members) {
-    const spec::ModelTensor& tensor = plan.tensors[static_cast<size_t>(member.tensor)];
-    const spec::Range cols = ColumnsOf(plan, blob, member);
-    reader.Read(tensor, member.rows, cols, [&](int64_t first_row, core::ConstTensorView block) {
-      const int64_t row = member.first_row + first_row;
-      if (blob.packed) {
-        kernels::PackRows(stream, block, blob.matrix, row, 0, out);
-      } else {
-        kernels::Convert(stream, block,
-                         core::TensorView(static_cast<float*>(out) + row * blob.cols, block.rows(),
-                                          block.cols()));
-      }
-    });
-  }
-}
 
 LoadedShard LoadedShard::Pack(device::Stream& stream, const spec::ParallelPlan& plan, int rank,
                               const checkpoint::WeightReader& reader,
@@ -87,26 +93,22 @@ LoadedShard LoadedShard::Pack(device::Stream& stream, const spec::ParallelPlan& 
   std::vector<Part> parts;
   auto* at = shard.memory_.as<std::byte>();
   for (BlobLayout& layout : layouts) {
-    AppendParts(layout, at, parts);
     std::byte* const data = std::exchange(at, at + RoundUp(layout.bytes(), kBlobAlignment));
     std::string name = layout.name;
-    shard.blobs_.emplace(std::move(name), Blob{std::move(layout), data});
+    const auto added = shard.blobs_.emplace(std::move(name), Blob{std::move(layout), data}).first;
+    AppendParts(added->second.layout, data, parts);
   }
   // Each thread reads a part and packs it while the others do the same with theirs: reading is half
   // of the work, and copying out of the page cache is bound by one core's speed.
   // The disk is told of the parts that come next, so that it never waits for packing.
-  const auto announce = [&](size_t part) {
-    if (part >= parts.size()) return;
-    const BlobLayout& blob = parts[part].blob;
-    for (const BlobMember& member : blob.members) {
-      reader.Announce(plan.tensors[static_cast<size_t>(member.tensor)], member.rows,
-                      ColumnsOf(plan, blob, member));
-    }
+  const auto announce = [&](size_t i) {
+    if (i >= parts.size()) return;
+    const auto [tensor, rows, cols] = RectangleOf(plan, parts[i]);
+    reader.Announce(tensor, rows, cols);
   };
   const bool disk = std::any_of(parts.begin(), parts.end(), [&](const Part& part) {
-    const BlobMember& member = part.blob.members.front();
-    return reader.WaitsForDisk(plan.tensors[static_cast<size_t>(member.tensor)], member.rows,
-                               ColumnsOf(plan, part.blob, member));
+    const auto [tensor, rows, cols] = RectangleOf(plan, part);
+    return reader.WaitsForDisk(tensor, rows, cols);
   });
   std::optional<device::ThreadPool> more;
   if (disk) more.emplace(stream.pool().threads() + kMoreForDisk);
@@ -119,7 +121,7 @@ LoadedShard LoadedShard::Pack(device::Stream& stream, const spec::ParallelPlan& 
     device::Stream own(alone, stream.isa());
     for (size_t i = next++; i < parts.size(); i = next++) {
       announce(i + ahead);
-      PackBlob(own, plan, reader, parts[i].blob, parts[i].out);
+      PackPart(own, plan, reader, parts[i]);
       on_part();
     }
   });

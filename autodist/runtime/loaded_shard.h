@@ -20,11 +20,6 @@
 
 namespace autodist::runtime {
 
-// Reads and packs one blob into `out` (zeroed, blob.bytes(), aligned to 64). Throws core::Error as
-// the reader does.
-void PackBlob(device::Stream& stream, const spec::ParallelPlan& plan,
-              const checkpoint::WeightReader& reader, const BlobLayout& blob, void* out);
-
 // Owner of a rank's blobs. Views into it live as long as it does. Movable.
 class LoadedShard {
  public:
