@@ -32,7 +32,7 @@ T RoundUp(T value, T multiple) {
 struct Part {
   const BlobLayout* blob;
   BlobMember member;
-  void* out;
+  void* out;  // the whole blob's memory, zeroed: packing leaves padding as it is
 };
 
 void AppendParts(const BlobLayout& blob, void* out, std::vector<Part>& parts) {
