@@ -38,7 +38,7 @@ GenerationLoop::GenerationLoop(RankRunner& runner, const GenerateRequest& reques
                       std::min(runner.plan_.micro_batch_size, SlotsFor(runner.plan_, request)),
                   .prefill_chunk = runner.plan_.prefill_chunk},
                  LengthsOf(request.prompts)),
-      cache_(runner.MakeCache(SlotsFor(runner.plan_, request), LongestSequence(request, rules))),
+      cache_(runner.EmptyCache(SlotsFor(runner.plan_, request), LongestSequence(request, rules))),
       timing_(request.prompts.size()),
       slot_of_(request.prompts.size(), -1),
       chosen_(static_cast<size_t>(scheduler_.micro_batches())) {

@@ -43,7 +43,7 @@ class GenerationLoop {
   const GenerateRequest& request_;
   const StopRules& rules_;
   BatchScheduler scheduler_;
-  KvCache cache_;
+  KvCache& cache_;
   TimingRecorder timing_;
   std::vector<Sequence> sequences_;
   std::vector<int> slot_of_;                  // per sequence, while it runs

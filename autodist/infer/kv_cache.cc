@@ -83,6 +83,10 @@ void KvCache::Release(int slot) {
   for (std::vector<void*>& values : entry.values) values.clear();
 }
 
+void KvCache::ReleaseAll() {
+  for (int slot = 0; slot < options_.slots; ++slot) Release(slot);
+}
+
 int64_t KvCache::tokens_capacity(int slot) const {
   return static_cast<int64_t>(At(slot).pages.size()) * options_.layout.page_tokens;
 }

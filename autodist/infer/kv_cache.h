@@ -1,8 +1,8 @@
 // The KV cache of one rank: pages of key and value memory, handed to sequences as they grow.
 //
-// Sized to the request (slots x longest sequence), not to what the model could read. A page id
-// stands for one page of keys and one of values in every layer of the stage, so a sequence needs
-// one list of ids. Thread-compatible: one rank thread uses it.
+// Sized to the largest request so far (slots x longest sequence), not to what the model could read.
+// A page id stands for one page of keys and one of values in every layer of the stage, so a
+// sequence needs one list of ids. Thread-compatible: one rank thread uses it.
 #ifndef AUTODIST_INFER_KV_CACHE_H_
 #define AUTODIST_INFER_KV_CACHE_H_
 
@@ -38,8 +38,10 @@ class KvCache {
   void Reserve(int slot, int64_t tokens);
   // Takes the slot's pages back. Their contents are left as they are.
   void Release(int slot);
+  void ReleaseAll();
 
-  int64_t tokens_capacity(int slot) const;          // positions that the slot's pages hold
+  int64_t tokens_capacity(int slot) const;  // positions that the slot's pages hold
+  int64_t pages() const { return options_.pages; }
   int64_t pages_in_use() const;                     // 0 when every slot is released
   size_t bytes() const { return memory_.bytes(); }  // when every page is written
   const kernels::KvPageLayout& layout() const { return options_.layout; }

@@ -98,6 +98,15 @@ TEST(KvCacheTest, WrittenMemoryIsUsedAgainFirst) {
   EXPECT_EQ(before, after);
 }
 
+TEST(KvCacheTest, AllSlotsAreReleasedTogether) {
+  KvCache cache(Options(1, 3, 4));
+  cache.Reserve(0, 2 * kPageTokens);
+  cache.Reserve(2, kPageTokens);
+  cache.ReleaseAll();
+  EXPECT_EQ(cache.pages_in_use(), 0);
+  cache.Reserve(1, 4 * kPageTokens);
+}
+
 TEST(KvCacheTest, AFullCacheIsAClearErrorAndChangesNothing) {
   KvCache cache(Options(2, 2, 4));
   cache.Reserve(0, 3 * kPageTokens);

@@ -65,6 +65,29 @@ TEST(ModelRunnerTest, ARefusedRequestLeavesTheRunnerUsable) {
   EXPECT_EQ(runner.Generate({3, 4, 5}, 4), before);
 }
 
+// The KV cache of one request serves the next, whatever it holds, and grows where it must.
+TEST(ModelRunnerTest, ARequestLeavesNothingToTheNext) {
+  ModelRunnerOptions options = Options();
+  options.batch_size = 2;
+  std::vector<int32_t> many;
+  for (int32_t i = 0; i < 70; ++i) many.push_back(3 + i % 50);  // more than a page
+  const std::vector<std::vector<std::vector<int32_t>>> requests = {
+      {{3, 4, 5}}, {many, {7, 8}}, {{3, 4, 5}, {5, 6}}, {many}};
+  const auto generate = [](ModelRunner& runner, const auto& prompts) {
+    GenerateRequest request{.prompts = prompts, .max_output_length = 5, .ignore_eos = true};
+    std::vector<std::vector<int32_t>> ids;
+    for (const auto& sequence : runner.Generate(request).sequences)
+      ids.push_back(sequence.token_ids);
+    return ids;
+  };
+  ModelRunner runner(options);
+  for (const auto& prompts : requests) {
+    ModelRunner alone(options);
+    EXPECT_EQ(generate(runner, prompts), generate(alone, prompts));
+    runner.Logits(prompts[0], [](int64_t, core::ConstTensorView) {});
+  }
+}
+
 TEST(ModelRunnerTest, ACancelledRunEndsOnAllRanks) {
   ModelRunner runner(Options());
   GenerateRequest request{.prompts = {{3, 4, 5}}, .ignore_eos = true};

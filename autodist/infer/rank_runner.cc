@@ -20,15 +20,19 @@ RankRunner::RankRunner(const spec::ModelConfig& config, const spec::ParallelPlan
       executor_(plan, rank.index, config.hidden_size, *world_, *rank.stream, *decoder_),
       sampler_(*tp_, plan.rank(rank.index).share.vocab, plan.vocab_size) {}
 
-KvCache RankRunner::MakeCache(int64_t slots, int64_t max_tokens) const {
+KvCache& RankRunner::EmptyCache(int64_t sequences, int64_t max_tokens) {
   const spec::RankPlan& own = plan_.rank(rank_.index);
   const kernels::KvPageLayout layout{.dtype = plan_.compute_dtype,
                                      .kv_heads = own.share.kv_heads.size(),
                                      .head_dim = config_.head_dim};
-  return KvCache({.layers = own.layers.size(),
-                  .layout = layout,
-                  .slots = slots,
-                  .pages = KvCacheOptions::PagesFor(slots, max_tokens, layout.page_tokens)});
+  const int64_t pages = KvCacheOptions::PagesFor(sequences, max_tokens, layout.page_tokens);
+  if (cache_ && cache_->pages() >= pages) {
+    cache_->ReleaseAll();  // a request that was cancelled left its pages
+    return *cache_;
+  }
+  cache_.reset();  // not both in memory at once
+  return cache_.emplace(KvCacheOptions{
+      .layers = own.layers.size(), .layout = layout, .slots = plan_.batch_size, .pages = pages});
 }
 
 GenerateResult RankRunner::Generate(const GenerateRequest& request, const StopRules& rules) {
@@ -55,7 +59,7 @@ void RankRunner::Logits(
   rank_.log->EnterPhase(device::OpPhase::kPrefill);
   const device::OpScope group(rank_.stream->log(), [] { return device::OpCost{.name = "logits"}; });
   const auto length = static_cast<int64_t>(ids.size());
-  KvCache cache = MakeCache(1, length);
+  KvCache& cache = EmptyCache(1, length);
   cache.Reserve(0, length);
   std::vector<int32_t> positions(ids.size());
   for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(i);

@@ -44,7 +44,10 @@ class RankRunner {
 
   bool last_stage() const { return plan_.mesh.StageOf(rank_.index) + 1 == plan_.mesh.pp; }
   int tp_index() const { return plan_.mesh.TpIndex(rank_.index); }
-  KvCache MakeCache(int64_t slots, int64_t max_tokens) const;
+  // With room for so many sequences, of the plan's batch at most, and no page in use. One cache
+  // serves request after request: memory that was written before takes keys and values faster than
+  // what the system has yet to clear. Invalidates what the call before returned.
+  KvCache& EmptyCache(int64_t sequences, int64_t max_tokens);
   std::vector<device::OpTotals> GatherTotals();
 
   const spec::ModelConfig& config_;
@@ -55,6 +58,7 @@ class RankRunner {
   std::unique_ptr<model::Decoder> decoder_;
   runtime::PipelineExecutor executor_;
   DistributedSampler sampler_;
+  std::optional<KvCache> cache_;  // of the largest request so far
 };
 
 }  // namespace autodist::infer

@@ -106,20 +106,18 @@ void AttendTile(const AttentionTask& task, const AttentionScratch<typename Opera
   constexpr int64_t kWeightStride = kKeyTile * sizeof(float) / sizeof(A);
   const int64_t rows = task.q_head_count * task.tokens;
 
-  // What some row sees of the tile lies in [begin, end), whole groups.
-  const int64_t first = task.FirstKey() - tile;
-  const int64_t begin = first > 0 ? first / kWeightGroup * kWeightGroup : 0;
-  const int64_t last = task.EndKey() - tile;
-  const int64_t end =
-      last < kKeyTile ? (last + kWeightGroup - 1) / kWeightGroup * kWeightGroup : kKeyTile;
   const TileInPages<Operand> pages(task, tile);
+  const Seen wanted = SeenTogether(task, 0, rows, tile, kKeyTile);
+  const int64_t begin = wanted.begin(), end = wanted.end();
   const B* const keys = pages.keys + begin * kPer;
   const B* const values = pages.values + begin * task.head_dim;
   Memory next_values{values, (end - begin) * task.head_dim * static_cast<int64_t>(sizeof(B))};
-  Memory next_keys = KeysAfter<Operand>(task, tile);
   float* const scores = scratch.scores + begin;
+  Memory next_keys = KeysAfter<Operand>(task, tile);
   for (int64_t row = 0; row < rows; row += kSoftmaxRows) {
     const int64_t count = rows - row < kSoftmaxRows ? rows - row : kSoftmaxRows;
+    const Seen together = SeenTogether(task, row, count, tile, kKeyTile);
+    if (together.begin() >= together.end()) continue;
     for (int64_t i = 0; i < count; ++i) FloatWeights::Clear(scores + i * kKeyTile, 0, end - begin);
     MultiplyMatrix<Operand>(count, scratch.q + row * scratch.stride, scratch.stride, keys,
                             task.page_tokens * kPer, (task.head_dim + kPer - 1) / kPer, end - begin,

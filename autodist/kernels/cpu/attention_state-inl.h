@@ -170,6 +170,18 @@ inline void FindSeen(const AttentionTask& task, int64_t row, int64_t count, int6
   }
 }
 
+// What any of these rows sees of the keys [key, key + keys), and what lies between: nothing where
+// begin() >= end(). REQUIRES keys a multiple of kWeightGroup.
+inline Seen SeenTogether(const AttentionTask& task, int64_t row, int64_t count, int64_t key,
+                         int64_t keys) {
+  const int64_t token = row % task.tokens;
+  const bool one_head = token + count <= task.tokens;
+  const int64_t own = task.position - key + (one_head ? token : 0);  // of the first token
+  const int64_t after = own + (one_head ? count : task.tokens);
+  return {.first = task.window > 0 && own >= task.window ? own - task.window + 1 : 0,
+          .last = after < keys ? after : keys};
+}
+
 // The maximum of `max` and the scores that the row sees; those it does not see in the same groups
 // become kLowest.
 inline float MaxOfScores(float* scores, const Seen& seen, float max) {

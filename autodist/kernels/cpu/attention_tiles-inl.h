@@ -302,15 +302,8 @@ inline void FindBlock(const AttentionTask& task, const TileScratch& scratch, int
 inline void AttendRows(const AttentionTask& task, const TileScratch& scratch,
                        const TileBlock& block, int64_t row, int64_t count, TileShapes& shapes,
                        PagesAhead& ahead, const AttentionState& state) {
-  // What the rows see: [begin, end) of the block, whole groups.
-  const int64_t first_token = row % task.tokens;
-  const bool one_head = first_token + count <= task.tokens;
-  const int64_t position = task.position - block.position + (one_head ? first_token : 0);
-  const int64_t last = position + (one_head ? count : task.tokens);
-  const int64_t first = task.window > 0 ? position - task.window + 1 : 0;
-  const int64_t begin = first > 0 ? first / kWeightGroup * kWeightGroup : 0;
-  const int64_t end =
-      last < kBlockKeys ? (last + kWeightGroup - 1) / kWeightGroup * kWeightGroup : kBlockKeys;
+  const Seen together = SeenTogether(task, row, count, block.position, kBlockKeys);
+  const int64_t begin = together.begin(), end = together.end();
   if (begin >= end) return;
 
   shapes.Set(count);
