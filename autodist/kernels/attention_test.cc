@@ -128,6 +128,7 @@ TEST_P(AttentionTest, EqualsTheReference) {
       {16, 64, 65, 7, {0, 1}},       {17, 128, 200, 100, {0, 0}},
       {32, 64, 300, 270, {0, 0, 0}}, {64, 64, 130, 64, {0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1}},
       {80, 64, 66, 1, {0}},          {128, 64, 67, 0, {0, 0}},
+      {201, 64, 70, 0, {2, 0, 1}},  // more columns of keys than are written at a time
   };
   for (const DType cache_dtype : {DType::kF32, DType::kBF16}) {
     for (const DType out_dtype : {DType::kF32, DType::kBF16}) {

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "autodist/kernels/kv_pages.h"
@@ -12,77 +14,147 @@ using core::DType;
 
 constexpr int64_t kGroup = 32;  // positions whose values attention reads together
 
-// Rows of k and v, of one kv head, that go to slots [slot, slot + rows) of its part of a page: all
-// in one group of values.
+// Rows of k and v, of some neighbouring kv heads, that go to slots [slot, slot + rows) of their
+// parts of a page: all in one group of values.
 struct Run {
   core::ConstTensorView k_TD, v_TD;
-  int64_t slot, page_tokens;
-  void* keys;
-  void* values;
+  int64_t slot;
+  uint8_t* keys;  // of the first of the heads
+  uint8_t* values;
 
   // The slots that become zero.
   int64_t UnusedBegin() const { return slot + k_TD.rows(); }
   int64_t UnusedEnd() const { return slot % kGroup == 0 ? slot + kGroup : UnusedBegin(); }
 };
 
-void WriteF32(const Run& run) {
-  const int64_t dim = run.k_TD.cols();
-  auto* const values = static_cast<float*>(run.values);
+// Columns of a run, about: enough to read rows in long pieces, few enough for all threads to have
+// some and for `NarrowRows` to stay in the second-level cache.
+constexpr int64_t kRunCols = 512;
+
+// One head of a run, whose columns begin at `col`.
+void WriteF32(const Run& run, const KvPageLayout& layout, int64_t col, float* keys, float* values) {
+  const int64_t dim = layout.head_dim;
   for (int64_t token = 0; token < run.k_TD.rows(); ++token) {
-    const auto* const k = run.k_TD.row<float>(token);
-    auto* const to = static_cast<float*>(run.keys) + run.slot + token;
-    for (int64_t i = 0; i < dim; ++i) to[i * run.page_tokens] = k[i];
-    std::copy_n(run.v_TD.row<float>(token), dim, values + (run.slot + token) * dim);
+    const auto* const k = run.k_TD.row<float>(token) + col;
+    float* const to = keys + run.slot + token;
+    for (int64_t i = 0; i < dim; ++i) to[i * layout.page_tokens] = k[i];
+    std::copy_n(run.v_TD.row<float>(token) + col, dim, values + (run.slot + token) * dim);
   }
   std::fill(values + run.UnusedBegin() * dim, values + run.UnusedEnd() * dim, 0.0f);
 }
 
-// `row` holds head_dim elements, rounded up to even.
-void WriteBf16(const cpu::KernelTable& table, const Run& run, BFloat16* row) {
-  const int64_t dim = run.k_TD.cols();
-  const auto write_values = [&](int64_t slot, const auto& value) {
-    BFloat16* const to = static_cast<BFloat16*>(run.values) + slot / 2 * dim * 2 + slot % 2;
-    for (int64_t i = 0; i < dim; ++i) to[i * 2] = value(i);
-  };
-  row[dim - 1 + dim % 2] = BFloat16{0};
-  for (int64_t token = 0; token < run.k_TD.rows(); ++token) {
-    const int64_t slot = run.slot + token;
-    table.convert(DType::kF32, run.k_TD.row<float>(token), DType::kBF16, row, dim);
-    for (int64_t i = 0; i < dim; i += 2) {
-      std::copy_n(row + i, 2, static_cast<BFloat16*>(run.keys) + i * run.page_tokens + slot * 2);
-    }
-    table.convert(DType::kF32, run.v_TD.row<float>(token), DType::kBF16, row, dim);
-    write_values(slot, [&](int64_t i) { return row[i]; });
+// Rows of a run in bf16, one behind the other.
+class NarrowRows {
+ public:
+  // `memory` holds kGroup * cols elements.
+  NarrowRows(const cpu::KernelTable& table, core::ConstTensorView x_TD, BFloat16* memory)
+      : rows_(memory), stride_(x_TD.cols()) {
+    for (int64_t token = 0; token < x_TD.rows(); ++token)
+      table.convert(DType::kF32, x_TD.row<float>(token), DType::kBF16, rows_ + token * stride_,
+                    stride_);
   }
-  for (int64_t slot = run.UnusedBegin(); slot < run.UnusedEnd(); ++slot) {
-    write_values(slot, [](int64_t) { return BFloat16{0}; });
+  const BFloat16* row(int64_t token) const { return rows_ + token * stride_; }
+
+ private:
+  BFloat16* rows_;
+  int64_t stride_;
+};
+
+// Pairs of elements, each of all positions: [head_dim / 2][page_tokens][2].
+void WriteKeyPairs(const Run& run, const KvPageLayout& layout, const NarrowRows& k, int64_t col,
+                   BFloat16* keys) {
+  const int64_t dim = layout.head_dim;
+  for (int64_t i = 0; i < dim; i += 2) {
+    BFloat16* const to = keys + i * layout.page_tokens + run.slot * 2;
+    const bool last_alone = i + 1 == dim;
+    for (int64_t token = 0; token < run.k_TD.rows(); ++token) {
+      uint32_t pair;
+      std::memcpy(&pair, k.row(token) + col + i, sizeof(pair));
+      if (last_alone) pair &= 0xffff;  // the other half is another row's
+      std::memcpy(to + token * 2, &pair, sizeof(pair));
+    }
   }
 }
 
-// The runs of all sequences and kv heads.
+// Elements of two neighbouring positions. Nothing overlaps, which lets the compiler use vectors.
+void WriteTwo(const BFloat16* __restrict even, const BFloat16* __restrict odd, int64_t n,
+              BFloat16* __restrict to) {
+  for (int64_t i = 0; i < n; ++i) {
+    to[2 * i] = even[i];
+    to[2 * i + 1] = odd[i];
+  }
+}
+
+// Pairs of positions, each of all elements: [page_tokens / 2][head_dim][2].
+void WriteValuePairs(const Run& run, const KvPageLayout& layout, const NarrowRows& v, int64_t col,
+                     BFloat16* values) {
+  const int64_t dim = layout.head_dim;
+  const auto at = [&](int64_t slot) { return values + slot / 2 * dim * 2 + slot % 2; };
+  for (int64_t token = 0; token < run.v_TD.rows();) {
+    const BFloat16* const row = v.row(token) + col;
+    BFloat16* const to = at(run.slot + token);
+    if ((run.slot + token) % 2 == 0 && token + 1 < run.v_TD.rows()) {
+      WriteTwo(row, v.row(token + 1) + col, dim, to);
+      token += 2;
+      continue;
+    }
+    for (int64_t i = 0; i < dim; ++i) to[i * 2] = row[i];
+    ++token;
+  }
+  for (int64_t slot = run.UnusedBegin(); slot < run.UnusedEnd(); ++slot)
+    for (int64_t i = 0; i < dim; ++i) at(slot)[i * 2] = BFloat16{0};
+}
+
+// The runs of all sequences.
 std::vector<Run> CutIntoRuns(core::ConstTensorView k_TD, core::ConstTensorView v_TD,
                              std::span<const KvSequence> sequences, const KvPageLayout& layout) {
   std::vector<Run> runs;
   const auto head_bytes = static_cast<size_t>(layout.head_elements()) * core::SizeOf(layout.dtype);
+  const int64_t most_heads = std::max<int64_t>(1, kRunCols / layout.head_dim);
   for (const KvSequence& sequence : sequences) {
     for (int64_t token = 0; token < sequence.tokens;) {
       const int64_t position = sequence.first_position + token;
       const int64_t count = std::min(sequence.tokens - token, kGroup - position % kGroup);
       const auto page = static_cast<size_t>(position / layout.page_tokens);
-      for (int64_t head = 0; head < layout.kv_heads; ++head) {
+      for (int64_t head = 0; head < layout.kv_heads; head += most_heads) {
+        const int64_t heads = std::min(most_heads, layout.kv_heads - head);
         const auto rows = [&](core::ConstTensorView x) {
-          return x.Rows(sequence.row + token, count).Cols(head * layout.head_dim, layout.head_dim);
+          return x.Rows(sequence.row + token, count)
+              .Cols(head * layout.head_dim, heads * layout.head_dim);
         };
         const auto at = [&](void* whole) {
           return static_cast<uint8_t*>(whole) + static_cast<size_t>(head) * head_bytes;
         };
-        runs.push_back({rows(k_TD), rows(v_TD), position % layout.page_tokens, layout.page_tokens,
+        runs.push_back({rows(k_TD), rows(v_TD), position % layout.page_tokens,
                         at(sequence.k_pages[page]), at(sequence.v_pages[page])});
       }
       token += count;
     }
   }
   return runs;
+}
+
+// `memory` holds two times kGroup rows of bf16, and an element.
+void Write(const cpu::KernelTable& table, const Run& run, const KvPageLayout& layout,
+           BFloat16* memory) {
+  const auto head_bytes = static_cast<size_t>(layout.head_elements()) * core::SizeOf(layout.dtype);
+  const auto for_heads = [&](const auto& write) {
+    for (int64_t head = 0; head * layout.head_dim < run.k_TD.cols(); ++head)
+      write(head * layout.head_dim, static_cast<size_t>(head) * head_bytes);
+  };
+  if (layout.dtype == DType::kF32) {
+    for_heads([&](int64_t col, size_t at) {
+      WriteF32(run, layout, col, reinterpret_cast<float*>(run.keys + at),
+               reinterpret_cast<float*>(run.values + at));
+    });
+    return;
+  }
+  const NarrowRows k(table, run.k_TD, memory);
+  const NarrowRows v(table, run.v_TD, memory + kGroup * run.k_TD.cols());
+  for_heads([&](int64_t col, size_t at) {
+    WriteKeyPairs(run, layout, k, col, reinterpret_cast<BFloat16*>(run.keys + at));
+    WriteValuePairs(run, layout, v, col, reinterpret_cast<BFloat16*>(run.values + at));
+  });
 }
 
 }  // namespace
@@ -103,17 +175,12 @@ void KvWrite(device::Stream& stream, core::ConstTensorView k_TD, core::ConstTens
   });
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   const std::vector<Run> runs = CutIntoRuns(k_TD, v_TD, sequences, layout);
-  const auto row_bytes = static_cast<size_t>(layout.head_dim + 1) * sizeof(BFloat16);
+  const int64_t most_cols = std::max(kRunCols, layout.head_dim);
   const auto write = [&](int64_t begin, int64_t end, int worker) {
-    auto* const row = static_cast<BFloat16*>(stream.Scratch(worker, row_bytes));
-    for (int64_t i = begin; i < end; ++i) {
-      const Run& run = runs[static_cast<size_t>(i)];
-      if (layout.dtype == DType::kF32) {
-        WriteF32(run);
-      } else {
-        WriteBf16(table, run, row);
-      }
-    }
+    auto* const memory = static_cast<BFloat16*>(
+        stream.Scratch(worker, static_cast<size_t>(2 * kGroup * most_cols + 1) * sizeof(BFloat16)));
+    for (int64_t i = begin; i < end; ++i)
+      Write(table, runs[static_cast<size_t>(i)], layout, memory);
   };
   const auto count = static_cast<int64_t>(runs.size());
   if (k_TD.elements() < kWorthwhile) {

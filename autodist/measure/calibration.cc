@@ -179,13 +179,20 @@ class Calibration {
   }
 
   // Layers with a meeting after each half of one: the time in meetings, beyond what meetings take
-  // without work between them, over the time outside of them. Where ranks have more threads than
-  // there are cores, they take turns: a rank's time in meetings is then first of all its peers'
-  // work, which the rates of the host count already.
+  // without work between them, over the time outside of them.
   double WaitFraction(const LayerStack& stack, int64_t rows) {
     float value = 0;
     const auto sum = [&] { world_.AllReduce({&value, 1, 1}).Wait(); };
     const double meeting_s = stopwatch_.Typical(sum);
+    if (stream_.pool().threads() * local_ranks_ > cluster_.cores) {
+      // Ranks take turns: a rank's time in meetings is first of all its peers' work, which the
+      // rates of the host count already. So what layers take longer with meetings than without.
+      const std::vector<double> seconds =
+          stopwatch_({[&] { stack.Run(stream_, rows, sum); }, [&] { stack.Run(stream_, rows); }});
+      return std::max(0.0, MeanOf(world_, seconds[0] - stack.meetings() * meeting_s) /
+                                   MeanOf(world_, seconds[1]) -
+                               1.0);
+    }
     std::vector<double> fractions;
     stopwatch_([&] {
       double in_meetings_s = 0;
@@ -193,9 +200,7 @@ class Calibration {
           Seconds([&] { stack.Run(stream_, rows, [&] { in_meetings_s += Seconds(sum); }); });
       fractions.push_back((in_meetings_s - stack.meetings() * meeting_s) / (all_s - in_meetings_s));
     });
-    const double turns = std::max(
-        1.0, static_cast<double>(stream_.pool().threads() * local_ranks_) / cluster_.cores);
-    return std::max(0.0, (1.0 + MeanOf(world_, MedianOf(fractions))) / turns - 1.0);
+    return std::max(0.0, MeanOf(world_, MedianOf(fractions)));
   }
 
   void Links() {

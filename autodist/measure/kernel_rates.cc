@@ -37,7 +37,11 @@ size_t Bytes(int64_t rows, int64_t cols, DType dtype) {
   return static_cast<size_t>(rows * cols) * core::SizeOf(dtype);
 }
 
-// KvWrite() and Attention() over the caches of several layers.
+// What products leave of many rows is not in the second-level caches: as many results take turns.
+constexpr int64_t kProducts = 4;
+
+// KvWrite() and Attention() over the caches of several layers, each with queries, keys and values
+// as a product leaves them: side by side, in kProducts places.
 class AttentionWork {
  public:
   struct Shape {
@@ -72,24 +76,21 @@ class AttentionWork {
                             .v_pages = pages_[2 * i + 1]});
     for (int64_t head = 0; head < shape.heads; ++head)
       kv_head_of_q_.push_back(static_cast<int32_t>(head * shape.kv_heads / shape.heads));
-    q_ = Filled(Bytes(rows(), shape.heads * shape.head_dim, DType::kF32));
-    kv_ = Filled(Bytes(rows(), kv_cols(), DType::kF32));
+    qkv_ = Filled(kProducts * Bytes(rows(), q_cols() + 2 * kv_cols(), DType::kF32));
     out_ = device::Buffer(Bytes(rows(), shape.heads * shape.head_dim, dtype));
   }
 
   void Write(device::Stream& stream) const {
-    const ConstTensorView kv(kv_.as<float>(), rows(), kv_cols());
-    ForLayers([&](auto sequences) { kernels::KvWrite(stream, kv, kv, sequences, layout_); });
+    ForLayers([&](auto qkv, auto sequences) { Write(stream, qkv, sequences); });
   }
   void Attend(device::Stream& stream) const {
-    ForLayers([&](auto sequences) { Attend(stream, sequences); });
+    ForLayers([&](auto qkv, auto sequences) { Attend(stream, qkv, sequences); });
   }
   // One layer behind the other, as a decoder does.
   void Run(device::Stream& stream) const {
-    const ConstTensorView kv(kv_.as<float>(), rows(), kv_cols());
-    ForLayers([&](auto sequences) {
-      kernels::KvWrite(stream, kv, kv, sequences, layout_);
-      Attend(stream, sequences);
+    ForLayers([&](auto qkv, auto sequences) {
+      Write(stream, qkv, sequences);
+      Attend(stream, qkv, sequences);
     });
   }
 
@@ -113,25 +114,35 @@ class AttentionWork {
   double layer_rows() const {
     return static_cast<double>(sequences_.size()) * static_cast<double>(shape_.rows);
   }
+  int64_t q_cols() const { return shape_.heads * shape_.head_dim; }
   int64_t kv_cols() const { return shape_.kv_heads * shape_.head_dim; }
 
   template <typename Layer>
   void ForLayers(const Layer& layer) const {
     const auto sequences = static_cast<size_t>(shape_.sequences);
-    for (size_t first = 0; first < sequences_.size(); first += sequences)
-      layer(std::span(sequences_).subspan(first, sequences));
+    const ConstTensorView all(qkv_.as<float>(), kProducts * rows(), q_cols() + 2 * kv_cols());
+    int64_t product = 0;
+    for (size_t first = 0; first < sequences_.size(); first += sequences) {
+      layer(all.Rows(product * rows(), rows()), std::span(sequences_).subspan(first, sequences));
+      product = (product + 1) % kProducts;
+    }
   }
-  void Attend(device::Stream& stream, std::span<const kernels::KvSequence> sequences) const {
-    const int64_t cols = shape_.heads * shape_.head_dim;
-    kernels::Attention(stream, ConstTensorView(q_.as<float>(), rows(), cols), sequences, layout_,
+  void Write(device::Stream& stream, ConstTensorView qkv,
+             std::span<const kernels::KvSequence> sequences) const {
+    kernels::KvWrite(stream, qkv.Cols(q_cols(), kv_cols()),
+                     qkv.Cols(q_cols() + kv_cols(), kv_cols()), sequences, layout_);
+  }
+  void Attend(device::Stream& stream, ConstTensorView qkv,
+              std::span<const kernels::KvSequence> sequences) const {
+    kernels::Attention(stream, qkv.Cols(0, q_cols()), sequences, layout_,
                        {.scale = 0.125f, .kv_head_of_q = kv_head_of_q_},
-                       TensorView(out_.data(), dtype_, rows(), cols));
+                       TensorView(out_.data(), dtype_, rows(), q_cols()));
   }
 
   Shape shape_;
   kernels::KvPageLayout layout_;
   DType dtype_;
-  device::Buffer cache_, q_, kv_, out_;
+  device::Buffer cache_, qkv_, out_;
   std::vector<std::vector<void*>> pages_;  // by layer and sequence: of keys, of values
   std::vector<kernels::KvSequence> sequences_;
   std::vector<int32_t> kv_head_of_q_;
