@@ -13,7 +13,7 @@
 
 namespace autodist::infer {
 
-// Used once: construct, Run(), Result(). All arguments must outlive it.
+// Used once: construct, Run(). All arguments must outlive it.
 class GenerationLoop {
  public:
   GenerationLoop(RankRunner& runner, const GenerateRequest& request, const StopRules& rules);

@@ -48,7 +48,7 @@ class KvCache {
   int64_t layers() const { return options_.layers; }
 
   // Where one page of a slot lies, as attention takes it: one entry per page, in the order of
-  // positions. Valid until the slot's next Reserve() or Release().
+  // positions. Valid until the slot's pages change.
   std::span<void* const> KeyPages(int slot, int64_t layer) const;
   std::span<void* const> ValuePages(int slot, int64_t layer) const;
 

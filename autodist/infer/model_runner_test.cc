@@ -68,11 +68,12 @@ TEST(ModelRunnerTest, ARefusedRequestLeavesTheRunnerUsable) {
 // The KV cache of one request serves the next, whatever it holds, and grows where it must.
 TEST(ModelRunnerTest, ARequestLeavesNothingToTheNext) {
   ModelRunnerOptions options = Options();
+  options.pipeline_parallel_size = 2;
   options.batch_size = 2;
   std::vector<int32_t> many;
   for (int32_t i = 0; i < 70; ++i) many.push_back(3 + i % 50);  // more than a page
   const std::vector<std::vector<std::vector<int32_t>>> requests = {
-      {{3, 4, 5}}, {many, {7, 8}}, {{3, 4, 5}, {5, 6}}, {many}};
+      {{3, 4, 5}}, {many, {7, 8}, {3, 4, 5}}, {{3, 4, 5}, {5, 6}}, {many}};
   const auto generate = [](ModelRunner& runner, const auto& prompts) {
     GenerateRequest request{.prompts = prompts, .max_output_length = 5, .ignore_eos = true};
     std::vector<std::vector<int32_t>> ids;
@@ -80,11 +81,19 @@ TEST(ModelRunnerTest, ARequestLeavesNothingToTheNext) {
       ids.push_back(sequence.token_ids);
     return ids;
   };
+  const auto logits = [](ModelRunner& runner, const std::vector<int32_t>& ids) {
+    std::vector<float> all;
+    runner.Logits(ids, [&](int64_t, core::ConstTensorView rows) {
+      for (int64_t i = 0; i < rows.rows(); ++i)
+        all.insert(all.end(), rows.row<float>(i), rows.row<float>(i) + rows.cols());
+    });
+    return all;
+  };
   ModelRunner runner(options);
   for (const auto& prompts : requests) {
     ModelRunner alone(options);
     EXPECT_EQ(generate(runner, prompts), generate(alone, prompts));
-    runner.Logits(prompts[0], [](int64_t, core::ConstTensorView) {});
+    EXPECT_EQ(logits(runner, prompts[0]), logits(alone, prompts[0]));
   }
 }
 

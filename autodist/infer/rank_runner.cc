@@ -27,7 +27,7 @@ KvCache& RankRunner::EmptyCache(int64_t sequences, int64_t max_tokens) {
                                      .head_dim = config_.head_dim};
   const int64_t pages = KvCacheOptions::PagesFor(sequences, max_tokens, layout.page_tokens);
   if (cache_ && cache_->pages() >= pages) {
-    cache_->ReleaseAll();  // a request that was cancelled left its pages
+    cache_->ReleaseAll();  // Logits() leaves its pages
     return *cache_;
   }
   cache_.reset();  // not both in memory at once

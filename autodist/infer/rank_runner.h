@@ -45,8 +45,8 @@ class RankRunner {
   bool last_stage() const { return plan_.mesh.StageOf(rank_.index) + 1 == plan_.mesh.pp; }
   int tp_index() const { return plan_.mesh.TpIndex(rank_.index); }
   // With room for so many sequences, of the plan's batch at most, and no page in use. One cache
-  // serves request after request: memory that was written before takes keys and values faster than
-  // what the system has yet to clear. Invalidates what the call before returned.
+  // serves request after request, and only grows: memory that was written before takes keys and
+  // values faster than what the system has yet to clear. Invalidates what the call before returned.
   KvCache& EmptyCache(int64_t sequences, int64_t max_tokens);
   std::vector<device::OpTotals> GatherTotals();
 

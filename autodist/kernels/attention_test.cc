@@ -173,6 +173,7 @@ TEST_P(AttentionTest, ARowHasTheSameBitsHoweverThePromptIsCut) {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     expect_same_bits({dtype, 2, 64, 24}, 0, {0, 1, 2, 40, 64, 101, 149, 150});
     expect_same_bits({dtype, 2, 128, 64}, 33, {0, 31, 32, 90, 91, 300});
+    expect_same_bits({dtype, 2, 64, 301}, 0, {0, 1, 33, 64, 100});
     // Long enough for few rows to be shared out by segments of the keys.
     expect_same_bits({dtype, 2, 64, 8}, 0, {0, 1500, 2098, 2099, 2100});
     expect_same_bits({dtype, 2, 64, 8}, 1100, {0, 2000, 2099, 2100});
@@ -256,6 +257,29 @@ TEST_P(AttentionTest, NotANumberStaysOne) {
       } else {
         EXPECT_NEAR(out.at(row, i), expected[static_cast<size_t>(row * 8 + i)], kTolerance) << row;
       }
+    }
+  }
+}
+
+// A head of odd width ends within a pair of elements.
+TEST_P(AttentionTest, HeadsDoNotMeet) {
+  constexpr int64_t kDim = 17, kTokens = 40;
+  const KvPageLayout layout{DType::kBF16, 2, 64, kDim};
+  const Problem problem(layout, {0, 1}, kTokens, 0);
+  const std::vector<double> expected = problem.Expected(GetParam());
+  for (int64_t token = 0; token < kTokens; ++token)
+    problem.k.view().row<float>(token)[kDim] = std::numeric_limits<float>::quiet_NaN();
+  const Cache cache(layout, kTokens);
+  const KvSequence sequence = cache.Sequence(0, kTokens, 0);
+  KvWrite(stream_, problem.k.view(), problem.v.view(), {&sequence, 1}, layout);
+  const TestMatrix out(DType::kF32, kTokens, 2 * kDim);
+  Attention(stream_, problem.q.view(), {&sequence, 1}, layout, problem.options(), out.view());
+  for (int64_t token = 0; token < kTokens; ++token) {
+    for (int64_t i = 0; i < kDim; ++i) {
+      EXPECT_NEAR(out.at(token, i), expected[static_cast<size_t>(token * 2 * kDim + i)],
+                  Tolerance(DType::kBF16, GetParam()))
+          << token;
+      EXPECT_TRUE(std::isnan(out.at(token, kDim + i))) << token;
     }
   }
 }

@@ -27,8 +27,8 @@ struct Run {
   int64_t UnusedEnd() const { return slot % kGroup == 0 ? slot + kGroup : UnusedBegin(); }
 };
 
-// Columns of a run, about: enough to read rows in long pieces, few enough for all threads to have
-// some and for `NarrowRows` to stay in the second-level cache.
+// Most columns of a run, about: enough to read rows in long pieces, few enough for NarrowRows to
+// stay in the second-level cache.
 constexpr int64_t kRunCols = 512;
 
 // One head of a run, whose columns begin at `col`.
@@ -70,7 +70,7 @@ void WriteKeyPairs(const Run& run, const KvPageLayout& layout, const NarrowRows&
     for (int64_t token = 0; token < run.k_TD.rows(); ++token) {
       uint32_t pair;
       std::memcpy(&pair, k.row(token) + col + i, sizeof(pair));
-      if (last_alone) pair &= 0xffff;  // the other half is another row's
+      if (last_alone) pair &= 0xffff;  // the other half is not the head's
       std::memcpy(to + token * 2, &pair, sizeof(pair));
     }
   }
@@ -105,12 +105,24 @@ void WriteValuePairs(const Run& run, const KvPageLayout& layout, const NarrowRow
     for (int64_t i = 0; i < dim; ++i) at(slot)[i * 2] = BFloat16{0};
 }
 
-// The runs of all sequences.
+// Heads of a run, so that each of the threads has some runs.
+int64_t HeadsPerRun(std::span<const KvSequence> sequences, const KvPageLayout& layout,
+                    int threads) {
+  constexpr int64_t kRunsPerThread = 4;
+  int64_t groups = 0;
+  for (const KvSequence& sequence : sequences) groups += (sequence.tokens + kGroup - 1) / kGroup;
+  const int64_t pieces =
+      kRunsPerThread * threads / std::max<int64_t>(1, groups) + 1;  // of the heads
+  return std::clamp<int64_t>(layout.kv_heads / pieces, 1,
+                             std::max<int64_t>(1, kRunCols / layout.head_dim));
+}
+
+// The runs of all sequences, of at most `most_heads` heads.
 std::vector<Run> CutIntoRuns(core::ConstTensorView k_TD, core::ConstTensorView v_TD,
-                             std::span<const KvSequence> sequences, const KvPageLayout& layout) {
+                             std::span<const KvSequence> sequences, const KvPageLayout& layout,
+                             int64_t most_heads) {
   std::vector<Run> runs;
   const auto head_bytes = static_cast<size_t>(layout.head_elements()) * core::SizeOf(layout.dtype);
-  const int64_t most_heads = std::max<int64_t>(1, kRunCols / layout.head_dim);
   for (const KvSequence& sequence : sequences) {
     for (int64_t token = 0; token < sequence.tokens;) {
       const int64_t position = sequence.first_position + token;
@@ -134,7 +146,7 @@ std::vector<Run> CutIntoRuns(core::ConstTensorView k_TD, core::ConstTensorView v
   return runs;
 }
 
-// `memory` holds two times kGroup rows of bf16, and an element.
+// `memory` holds two times kGroup rows of bf16.
 void Write(const cpu::KernelTable& table, const Run& run, const KvPageLayout& layout,
            BFloat16* memory) {
   const auto head_bytes = static_cast<size_t>(layout.head_elements()) * core::SizeOf(layout.dtype);
@@ -174,16 +186,19 @@ void KvWrite(device::Stream& stream, core::ConstTensorView k_TD, core::ConstTens
                           .bytes = elements * (sizeof(float) + core::SizeOf(layout.dtype))};
   });
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
-  const std::vector<Run> runs = CutIntoRuns(k_TD, v_TD, sequences, layout);
+  const bool alone = k_TD.elements() < kWorthwhile;
+  const std::vector<Run> runs =
+      CutIntoRuns(k_TD, v_TD, sequences, layout,
+                  HeadsPerRun(sequences, layout, alone ? 1 : stream.pool().threads()));
   const int64_t most_cols = std::max(kRunCols, layout.head_dim);
   const auto write = [&](int64_t begin, int64_t end, int worker) {
     auto* const memory = static_cast<BFloat16*>(
-        stream.Scratch(worker, static_cast<size_t>(2 * kGroup * most_cols + 1) * sizeof(BFloat16)));
+        stream.Scratch(worker, static_cast<size_t>(2 * kGroup * most_cols) * sizeof(BFloat16)));
     for (int64_t i = begin; i < end; ++i)
       Write(table, runs[static_cast<size_t>(i)], layout, memory);
   };
   const auto count = static_cast<int64_t>(runs.size());
-  if (k_TD.elements() < kWorthwhile) {
+  if (alone) {
     write(0, count, 0);
   } else {
     stream.pool().ParallelFor(count, write);

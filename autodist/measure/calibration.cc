@@ -131,6 +131,7 @@ class Calibration {
         stream_(stream),
         dtype_(dtype),
         local_ranks_(world.size() / hosts),
+        cores_(cores),
         effort_(effort),
         stopwatch_(world, effort) {
     AUTODIST_CHECK_EQ(world.size() % hosts, 0);
@@ -178,20 +179,26 @@ class Calibration {
     cluster_.wait_fraction_many_rows = WaitFraction(stack, spec::kManyRows);
   }
 
+  // Whether the ranks of any host have more threads than it has cores; the same on every rank.
+  bool RanksTakeTurns() {
+    const bool here = stream_.pool().threads() * local_ranks_ > cores_;
+    return MeanOf(world_, here ? 1.0 : 0.0) > 0.0;
+  }
+
   // Layers with a meeting after each half of one: the time in meetings, beyond what meetings take
   // without work between them, over the time outside of them.
   double WaitFraction(const LayerStack& stack, int64_t rows) {
     float value = 0;
     const auto sum = [&] { world_.AllReduce({&value, 1, 1}).Wait(); };
     const double meeting_s = stopwatch_.Typical(sum);
-    if (stream_.pool().threads() * local_ranks_ > cluster_.cores) {
-      // Ranks take turns: a rank's time in meetings is first of all its peers' work, which the
-      // rates of the host count already. So what layers take longer with meetings than without.
+    if (RanksTakeTurns()) {
+      // A rank's time in meetings is first of all its peers' work, which the rates of the host
+      // count already. So what layers take longer with meetings than without.
       const std::vector<double> seconds =
           stopwatch_({[&] { stack.Run(stream_, rows, sum); }, [&] { stack.Run(stream_, rows); }});
-      return std::max(0.0, MeanOf(world_, seconds[0] - stack.meetings() * meeting_s) /
-                                   MeanOf(world_, seconds[1]) -
-                               1.0);
+      const double with_s = MeanOf(world_, seconds[0] - stack.meetings() * meeting_s);
+      const double without_s = MeanOf(world_, seconds[1]);
+      return std::max(0.0, with_s / without_s - 1.0);
     }
     std::vector<double> fractions;
     stopwatch_([&] {
@@ -222,6 +229,7 @@ class Calibration {
   device::Stream& stream_;
   core::DType dtype_;
   int local_ranks_;
+  int cores_;
   CalibrationEffort effort_;
   Stopwatch stopwatch_;
   spec::Cluster cluster_;

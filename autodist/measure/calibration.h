@@ -30,7 +30,8 @@ struct CalibrationEffort {
 //   read_bytes_per_s        layers of products of one row
 //   core_read_bytes_per_s   the same on one thread, while the other ranks wait
 //   products, flops_per_s   layers of products of 1 to 512 rows
-//   wait_fraction_*         the same with a meeting after each half of a layer
+//   wait_fraction_*         the same with a meeting after each half of a layer: the part of the time
+//                           that ranks wait, or, where they outnumber the cores, that it adds
 //   attention_*, cache_*    kernel_rates.h
 //   row_bytes_per_s, operation_s
 //   link_*, host_link_*     AllReduce() of 64 bytes, ReduceScatter() and AllGather() of 2 MiB,

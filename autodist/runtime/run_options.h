@@ -55,7 +55,7 @@ struct RunOptions {
   int64_t batch_size = 1;
   int64_t micro_batch_size = 0;
   // Positions per sequence, prompt and output together; 0: the model's context. The KV cache itself
-  // is sized to each request.
+  // has the size of the largest request so far.
   int64_t max_model_len = 0;
   // Of those, in the plan's predictions; 0: half.
   int64_t prompt_length = 0;

@@ -50,7 +50,8 @@ struct Cluster {
   double row_bytes_per_s = 0.0;  // norms, activations, sums: bytes of activations; 0: they are free
   double operation_s = 0.0;      // one kernel on next to no data, the meeting of threads included
   // The part of the time since ranks of one group last met that a rank waits for the latest of
-  // them, computing one row and many rows at a time.
+  // them, computing one row and many rows at a time; where ranks outnumber the cores, what meeting
+  // adds to that time.
   double wait_fraction_one_row = 0.0;
   double wait_fraction_many_rows = 0.0;
   double host_link_latency_s = 0.0;    // between ranks of two hosts; 0: as within a host

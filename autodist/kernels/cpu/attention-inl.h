@@ -112,8 +112,8 @@ void AttendTile(const AttentionTask& task, const AttentionScratch<typename Opera
   const B* const keys = pages.keys + begin * kPer;
   const B* const values = pages.values + begin * task.head_dim;
   Memory next_values{values, (end - begin) * task.head_dim * static_cast<int64_t>(sizeof(B))};
-  float* const scores = scratch.scores + begin;
   Memory next_keys = KeysAfter<Operand>(task, tile);
+  float* const scores = scratch.scores + begin;
   for (int64_t row = 0; row < rows; row += kSoftmaxRows) {
     const int64_t count = rows - row < kSoftmaxRows ? rows - row : kSoftmaxRows;
     const Seen together = SeenTogether(task, row, count, tile, kKeyTile);
