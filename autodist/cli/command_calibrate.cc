@@ -27,7 +27,7 @@ class CalibrateCommand final : public Command {
  public:
   const char* name() const override { return "calibrate"; }
   const char* summary() const override {
-    return "Measure what plans rest on, in 20 seconds or so: reading, computing, links between "
+    return "Measure what plans rest on, in less than a minute: reading, computing, links between "
            "ranks";
   }
   void AddFlags(CLI::App& app) override;

@@ -31,7 +31,8 @@ class CalibrateTest : public ProgramTest {
 
 TEST_F(CalibrateTest, PlansRestOnWhatWasMeasured) {
   const std::string printed =
-      Output({"calibrate", "--ranks", "2", "--threads", "1", "--output", cluster_, "--json"});
+      Output({"calibrate", "--ranks", "2", "--threads", "1", "--output", cluster_, "--json"},
+             {.timeout_s = 300});  // it reads and computes for most of a minute by itself
   const core::Json cluster = core::ParseJsonFile(cluster_);
   EXPECT_EQ(core::ParseJson(printed, "stdout"), cluster);
   const std::string plan = Output({"plan", model_, "--ranks", "2", "--cluster", cluster_});
