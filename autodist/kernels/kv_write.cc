@@ -27,6 +27,11 @@ struct Run {
   int64_t UnusedEnd() const { return slot % kGroup == 0 ? slot + kGroup : UnusedBegin(); }
 };
 
+// From the part of one head to that of the next.
+size_t HeadBytes(const KvPageLayout& layout) {
+  return static_cast<size_t>(layout.head_elements()) * core::SizeOf(layout.dtype);
+}
+
 // Most columns of a run, about: enough to read rows in long pieces, few enough for NarrowRows to
 // stay in the second-level cache.
 constexpr int64_t kRunCols = 512;
@@ -122,7 +127,6 @@ std::vector<Run> CutIntoRuns(core::ConstTensorView k_TD, core::ConstTensorView v
                              std::span<const KvSequence> sequences, const KvPageLayout& layout,
                              int64_t most_heads) {
   std::vector<Run> runs;
-  const auto head_bytes = static_cast<size_t>(layout.head_elements()) * core::SizeOf(layout.dtype);
   for (const KvSequence& sequence : sequences) {
     for (int64_t token = 0; token < sequence.tokens;) {
       const int64_t position = sequence.first_position + token;
@@ -135,7 +139,7 @@ std::vector<Run> CutIntoRuns(core::ConstTensorView k_TD, core::ConstTensorView v
               .Cols(head * layout.head_dim, heads * layout.head_dim);
         };
         const auto at = [&](void* whole) {
-          return static_cast<uint8_t*>(whole) + static_cast<size_t>(head) * head_bytes;
+          return static_cast<uint8_t*>(whole) + static_cast<size_t>(head) * HeadBytes(layout);
         };
         runs.push_back({rows(k_TD), rows(v_TD), position % layout.page_tokens,
                         at(sequence.k_pages[page]), at(sequence.v_pages[page])});
@@ -149,10 +153,9 @@ std::vector<Run> CutIntoRuns(core::ConstTensorView k_TD, core::ConstTensorView v
 // `memory` holds two times kGroup rows of bf16.
 void Write(const cpu::KernelTable& table, const Run& run, const KvPageLayout& layout,
            BFloat16* memory) {
-  const auto head_bytes = static_cast<size_t>(layout.head_elements()) * core::SizeOf(layout.dtype);
   const auto for_heads = [&](const auto& write) {
     for (int64_t head = 0; head * layout.head_dim < run.k_TD.cols(); ++head)
-      write(head * layout.head_dim, static_cast<size_t>(head) * head_bytes);
+      write(head * layout.head_dim, static_cast<size_t>(head) * HeadBytes(layout));
   };
   if (layout.dtype == DType::kF32) {
     for_heads([&](int64_t col, size_t at) {

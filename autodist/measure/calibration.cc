@@ -131,7 +131,6 @@ class Calibration {
         stream_(stream),
         dtype_(dtype),
         local_ranks_(world.size() / hosts),
-        cores_(cores),
         effort_(effort),
         stopwatch_(world, effort) {
     AUTODIST_CHECK_EQ(world.size() % hosts, 0);
@@ -181,7 +180,7 @@ class Calibration {
 
   // Whether the ranks of any host have more threads than it has cores; the same on every rank.
   bool RanksTakeTurns() {
-    const bool here = stream_.pool().threads() * local_ranks_ > cores_;
+    const bool here = stream_.pool().threads() * local_ranks_ > cluster_.cores;
     return MeanOf(world_, here ? 1.0 : 0.0) > 0.0;
   }
 
@@ -229,7 +228,6 @@ class Calibration {
   device::Stream& stream_;
   core::DType dtype_;
   int local_ranks_;
-  int cores_;
   CalibrationEffort effort_;
   Stopwatch stopwatch_;
   spec::Cluster cluster_;

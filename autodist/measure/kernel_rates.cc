@@ -77,7 +77,7 @@ class AttentionWork {
     for (int64_t head = 0; head < shape.heads; ++head)
       kv_head_of_q_.push_back(static_cast<int32_t>(head * shape.kv_heads / shape.heads));
     qkv_ = Filled(kProducts * Bytes(rows(), q_cols() + 2 * kv_cols(), DType::kF32));
-    out_ = device::Buffer(Bytes(rows(), shape.heads * shape.head_dim, dtype));
+    out_ = device::Buffer(Bytes(rows(), q_cols(), dtype));
   }
 
   void Write(device::Stream& stream) const {

@@ -164,7 +164,7 @@ inline void FindSeen(const AttentionTask& task, int64_t row, int64_t count, int6
   for (int64_t i = 0; i < count; ++i) {
     const int64_t own = task.position + token - key;
     if (++token == task.tokens) token = 0;
-    const int64_t first = task.window > 0 && own >= task.window ? own - task.window + 1 : 0;
+    const int64_t first = task.FirstKeyOf(own);
     const int64_t last = own + 1 < keys ? own + 1 : keys;
     seen[i] = first < last ? Seen{first, last} : Seen{0, 0};
   }
@@ -178,8 +178,7 @@ inline Seen SeenTogether(const AttentionTask& task, int64_t row, int64_t count, 
   const bool one_head = token + count <= task.tokens;
   const int64_t own = task.position - key + (one_head ? token : 0);  // of the first token
   const int64_t after = own + (one_head ? count : task.tokens);
-  return {.first = task.window > 0 && own >= task.window ? own - task.window + 1 : 0,
-          .last = after < keys ? after : keys};
+  return {.first = task.FirstKeyOf(own), .last = after < keys ? after : keys};
 }
 
 // The maximum of `max` and the scores that the row sees; those it does not see in the same groups

@@ -138,8 +138,12 @@ struct AttentionTask {
   // What the thread does afterwards, whose first keys may be asked for early; or nullptr.
   const AttentionTask* next;
 
+  // The first key that a token at this position sees, or 0; positions may count from any key.
+  int64_t FirstKeyOf(int64_t token_position) const {
+    return window > 0 && token_position >= window ? token_position - window + 1 : 0;
+  }
   // The keys that some row sees: [FirstKey(), EndKey()).
-  int64_t FirstKey() const { return window > 0 && position >= window ? position - window + 1 : 0; }
+  int64_t FirstKey() const { return FirstKeyOf(position); }
   int64_t EndKey() const { return position + tokens; }
 };
 
