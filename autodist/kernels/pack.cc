@@ -1,4 +1,7 @@
+#include <emmintrin.h>
+
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "autodist/core/check.h"
@@ -48,7 +51,9 @@ void StoreF32(const Piece& piece, const float* rows, float* packed) {
 constexpr int64_t kLanes = 4;
 using Pairs [[gnu::vector_size(16)]] = uint32_t;
 
-// kLanes pairs of inputs of a whole block, turned so that the outputs of a pair lie together.
+// kLanes pairs of inputs of a whole block, turned so that the outputs of a pair lie together. Goes
+// past the caches: nobody reads the weight until all of it is packed, and a store through them
+// would read every line first. `to` is aligned to 64.
 void StorePairs(const BFloat16* rows, BFloat16* to) {
   constexpr int64_t kPair = 2;
   for (int64_t output = 0; output < kBlock; output += kLanes) {
@@ -63,8 +68,10 @@ void StorePairs(const BFloat16* rows, BFloat16* to) {
                                __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
                                __builtin_shufflevector(high01, high23, 0, 1, 4, 5),
                                __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
-    for (int64_t pair = 0; pair < kLanes; ++pair)
-      std::memcpy(to + (pair * kBlock + output) * kPair, &out[pair], sizeof(Pairs));
+    for (int64_t pair = 0; pair < kLanes; ++pair) {
+      _mm_stream_si128(reinterpret_cast<__m128i*>(to + (pair * kBlock + output) * kPair),
+                       std::bit_cast<__m128i>(out[pair]));
+    }
   }
 }
 
@@ -142,6 +149,7 @@ void ForEachPiece(device::Stream& stream, const PackedLayout& layout, int64_t fi
         body(Piece{layout, output, outputs, input, std::min(kInputs, first_k + k - input)});
       }
     }
+    _mm_sfence();  // StorePairs' stores are not ordered before those that hand over the weight
   });
 }
 
