@@ -46,8 +46,8 @@ void StoreF32(const Piece& piece, const float* rows, float* packed) {
   }
 }
 
-// Pairs of bf16, as many as the narrowest vectors of all machines hold: this is bound by memory, so
-// wider ones would not pay.
+// Pairs of bf16, as many as the narrowest vectors of all machines hold: this is bound by memory,
+// and wider ones gain little (bench/results/2026-11-22-zen4.md).
 constexpr int64_t kLanes = 4;
 using Pairs [[gnu::vector_size(16)]] = uint32_t;
 
