@@ -332,6 +332,20 @@ TEST_F(NcclCommunicatorTest, WhoeverAbortsTheJobFreesTheQueuesOfAll) {
                   });
 }
 
+// The queue is the whole job's, the handle that keeps it is the group's.
+TEST_F(NcclCommunicatorTest, AQueueThatAnotherGroupsAbortFreedHasNoResults) {
+  ExpectSameError(2, kLongS, core::ErrorKind::kBadInput, "prompt.txt: not UTF-8",
+                  [&](GpuRank rank) {
+                    OnDevice<int32_t> data(rank, {1});
+                    auto tp = rank.comm.Split(0, 0);
+                    if (rank.rank == 0) tp->AllReduce(data.view()).Wait();
+                    rank.comm.Barrier();
+                    rank.comm.Abort(core::BadInput("prompt.txt: not UTF-8"));
+                    tp.reset();
+                    rank.comm.Synchronize();
+                  });
+}
+
 TEST_F(NcclCommunicatorTest, ALostDeviceEndsEveryRank) {
   ExpectSameError(2, kLongS, core::ErrorKind::kRuntime, "fake:1 was lost: it fell off the bus",
                   [&](GpuRank rank) {

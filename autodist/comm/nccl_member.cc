@@ -135,10 +135,12 @@ void NcclMember::Synchronize(device::Queue& queue) {
   try {
     const std::shared_ptr<device::Event> event = SetMark(queue, std::nullopt);
     for (int turn = 0; !event->Reached(); ++turn) {
-      ThrowIfFailed();
+      host_.ThrowIfAborted();
       Relax(turn);
     }
-    ThrowIfFailed();  // an abort, too, lets the queue go on
+    // An abort, too, lets the queue go on: of this member, or of another one with the same queue,
+    // which aborts the job before its handle.
+    host_.ThrowIfAborted();
   } catch (const core::Error& error) {
     Fail(error);
   }
@@ -158,11 +160,6 @@ std::shared_ptr<device::Event> NcclMember::SetMark(device::Queue& queue, std::op
   if (marks_.empty()) oldest_waited_s_ = 0;
   marks_.push_back({std::move(call), calls_, event});
   return event;
-}
-
-void NcclMember::ThrowIfFailed() {
-  const std::lock_guard lock(handle_mutex_);
-  if (failed_) host_.ThrowIfAborted();
 }
 
 void NcclMember::Fail(const core::Error& error) {

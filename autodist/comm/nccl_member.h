@@ -72,8 +72,6 @@ class NcclMember {
   void Await(NcclCode code, const std::string& what);
   core::Error ErrorOf(NcclCode code, const std::string& what);
   std::shared_ptr<device::Event> SetMark(device::Queue& queue, std::optional<Call> call);
-  // Throws what the watch has found.
-  void ThrowIfFailed();
   // Makes this rank and the job fail, and throws the job's reason.
   [[noreturn]] void Fail(const core::Error& error);
   void AbortHandle() noexcept;
