@@ -138,7 +138,7 @@ void BenchCommand::PrepareSweep(int64_t context) {
 
 int BenchCommand::RunSweep() {
   const std::string subject =
-      fmt::format("{}, {} usable cores, {}; {} repeats", options_.model_name_or_path,
+      fmt::format("{}, {} usable cores, {}; repeats: {}", options_.model_name_or_path,
                   device::UsableCores(), device::NameOf(device::DetectIsa()), bench_.repeats);
   const size_t count = grid_.Points().size();
   // After each point, so that a sweep that is ended early leaves what it has.

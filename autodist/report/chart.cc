@@ -16,10 +16,21 @@ constexpr double kWidth = 640, kPlotHeight = 240;
 constexpr double kLeft = 64, kRight = 16, kTop = 36, kBottom = 48;
 constexpr double kLegendLine = 18;
 constexpr double kLegendColumns = 2;
+constexpr double kLegendSample = 24;
 
 // Okabe and Ito's colours, which readers with any kind of colour vision tell apart.
 constexpr const char* kColors[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                    "#e69f00", "#56b4e9", "#000000", "#999999"};
+// Of lines that share a colour.
+constexpr const char* kDashes[] = {"none", "8 4", "2 3", "8 3 2 3"};
+
+struct LineStyle {
+  explicit LineStyle(size_t series)
+      : color(kColors[series % std::size(kColors)]),
+        dashes(kDashes[series / std::size(kColors) % std::size(kDashes)]) {}
+  const char* color;
+  const char* dashes;
+};
 
 std::string NumberText(double value) { return fmt::format("{:.6g}", value); }
 
@@ -89,7 +100,7 @@ std::string AxesSvg(const Chart& chart, const Axes& axes) {
 }
 
 std::string SeriesSvg(const Chart& chart, const Series& series, const Axes& axes,
-                      const char* color) {
+                      const LineStyle& style) {
   std::string path, marks;
   for (const ChartPoint& point : series.points) {
     if (!Drawable(chart, point)) continue;
@@ -98,12 +109,26 @@ std::string SeriesSvg(const Chart& chart, const Series& series, const Axes& axes
     marks += fmt::format(
         "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\" fill=\"{}\"><title>{}: {} at {}</title>"
         "</circle>\n",
-        x, y, color, Escaped(series.name), NumberText(point.y), NumberText(point.x));
+        x, y, style.color, Escaped(series.name), NumberText(point.y), NumberText(point.x));
   }
   if (path.empty()) return "";
-  return fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>\n", path,
-                     color) +
+  return fmt::format(
+             "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\" "
+             "stroke-dasharray=\"{}\"/>\n",
+             path, style.color, style.dashes) +
          marks;
+}
+
+std::string LegendSvg(size_t index, const Series& series, const LineStyle& style) {
+  const double column = static_cast<double>(index % static_cast<size_t>(kLegendColumns));
+  const double line = static_cast<double>(index / static_cast<size_t>(kLegendColumns));
+  const double x = kLeft + column * (kWidth - kLeft) / kLegendColumns;
+  const double y = kTop + kPlotHeight + kBottom + line * kLegendLine + 8;
+  return fmt::format(
+      "<line x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\" stroke=\"{}\" stroke-width=\"3\" "
+      "stroke-dasharray=\"{}\"/><text x=\"{}\" y=\"{}\">{}</text>\n",
+      x, x + kLegendSample, y - 4, y - 4, style.color, style.dashes, x + kLegendSample + 6, y,
+      Escaped(series.name));
 }
 
 }  // namespace
@@ -154,16 +179,9 @@ std::string ToSvg(const Chart& chart) {
       kWidth, height, kWidth);
   svg += AxesSvg(chart, axes);
   for (size_t i = 0; i < chart.series.size(); ++i) {
-    const char* const color = kColors[i % std::size(kColors)];
-    svg += SeriesSvg(chart, chart.series[i], axes, color);
-    const double column = static_cast<double>(i % static_cast<size_t>(kLegendColumns));
-    const double line = static_cast<double>(i / static_cast<size_t>(kLegendColumns));
-    const double x = kLeft + column * (kWidth - kLeft) / kLegendColumns;
-    const double y = kTop + kPlotHeight + kBottom + line * kLegendLine + 8;
-    svg += fmt::format(
-        "<rect x=\"{}\" y=\"{}\" width=\"14\" height=\"4\" fill=\"{}\"/>"
-        "<text x=\"{}\" y=\"{}\">{}</text>\n",
-        x, y - 6, color, x + 20, y, Escaped(chart.series[i].name));
+    const LineStyle style(i);
+    svg += SeriesSvg(chart, chart.series[i], axes, style);
+    svg += LegendSvg(i, chart.series[i], style);
   }
   return svg + "</svg>\n";
 }

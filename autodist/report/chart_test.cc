@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <set>
+#include <string>
 
 namespace autodist::report {
 namespace {
@@ -51,6 +53,20 @@ TEST(ChartTest, WhatCannotBeDrawnIsLeftOut) {
   EXPECT_EQ(Count(svg, "<circle"), 1u);
   EXPECT_EQ(Count(svg, "<path"), 1u);
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
+}
+
+// Colours come round again, with other dashes.
+TEST(ChartTest, NoTwoOfManyLinesLookAlike) {
+  Chart chart;
+  for (int i = 0; i < 32; ++i)
+    chart.series.push_back({.name = "s", .points = {{1, static_cast<double>(i)}}});
+  const std::string svg = ToSvg(chart);
+  std::set<std::string> looks;
+  for (size_t at = svg.find("<path"); at != std::string::npos; at = svg.find("<path", at + 1)) {
+    const size_t stroke = svg.find(" stroke=", at);
+    looks.insert(svg.substr(stroke, svg.find("/>", at) - stroke));
+  }
+  EXPECT_EQ(looks.size(), 32u);
 }
 
 TEST(ChartTest, NamesAreEscaped) {
