@@ -1,6 +1,9 @@
 # shellcheck shell=bash
-# Sourced by the scripts beside it: starts `autodist bench` on a number of ranks in each of the three ways.
+# Sourced by the scripts beside it: starts the program on a number of ranks in each of the three ways.
 #
+# run_threads|run_processes|run_mpirun RANKS COMMAND [FLAG...]   e.g. run_mpirun 2 bench --tp 2
+#
+# `autodist bench` in one way or all:
 # bench_main RANKS MESH_FLAGS [LAUNCHER] [FLAG...]
 #   MESH_FLAGS  one word, such as "--tp 2 --pp 2"
 #   LAUNCHER    threads    rank threads of one process
@@ -12,15 +15,15 @@
 
 program=${AUTODIST:-$(dirname "${BASH_SOURCE[0]}")/../build/release/autodist}
 
-bench_threads() {
-  "$program" bench "${@:2}"
+run_threads() {
+  "$program" "${@:2}"
 }
 
-bench_processes() {
+run_processes() {
   local ranks=$1 port=${MASTER_PORT:-$((20000 + $$ % 20000))} pids=() status=0 rank pid
   for ((rank = 0; rank < ranks; ++rank)); do
     RANK=$rank LOCAL_RANK=$rank WORLD_SIZE=$ranks LOCAL_WORLD_SIZE=$ranks \
-      MASTER_ADDR=127.0.0.1 MASTER_PORT=$port "$program" bench "${@:2}" &
+      MASTER_ADDR=127.0.0.1 MASTER_PORT=$port "$program" "${@:2}" &
     pids+=($!)
   done
   trap 'kill "${pids[@]}" 2>/dev/null' INT TERM
@@ -31,13 +34,13 @@ bench_processes() {
   return "$status"
 }
 
-bench_mpirun() {
+run_mpirun() {
   # Open MPI refuses to start ranks as root without these two; more ranks than cores it refuses without --oversubscribe.
   local as_root=()
   if ((EUID == 0)); then
     as_root=(env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1)
   fi
-  "${as_root[@]}" mpirun --oversubscribe --bind-to none -n "$1" "$program" bench "${@:2}"
+  "${as_root[@]}" mpirun --oversubscribe --bind-to none -n "$1" "$program" "${@:2}"
 }
 
 bench_main() {
@@ -54,6 +57,6 @@ bench_main() {
   fi
   for launcher in "${launchers[@]}"; do
     echo "== $ranks rank(s) as $launcher =="
-    "bench_$launcher" "$ranks" "${mesh[@]}" "$@"
+    "run_$launcher" "$ranks" bench "${mesh[@]}" "$@"
   done
 }
