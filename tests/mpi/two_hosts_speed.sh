@@ -4,7 +4,8 @@
 # machine, with a veth pair between them that `tc tbf` slows down. The share of communication is the part of rank 0's time
 # in which it does not compute: it moves data, waits for the later rank, or has no call to work on (the bubble of pp).
 #
-# In each round every link is calibrated, and then measured once in every case; figures are medians over the rounds.
+# In each round every link is measured once in every case, and calibrated before and after both meshes of a case; the
+# prediction is the mean of both. Figures are medians over the rounds, of ratios, too.
 #
 # usage: two_hosts_speed.sh AUTODIST MODEL_DIR [PROMPT_AND_OUTPUT_LENGTH [ROUNDS]]
 # Exit code 0: the pick was the faster one in each case; 1: it was not; 77 (skipped): not Open MPI, or not permitted.
@@ -53,17 +54,23 @@ for ((round = 1; round <= rounds; ++round)); do
       tc -n "$host" qdisc replace dev "$device" root tbf rate "${gbit}gbit" burst $((4 * gbit))kb latency 50ms ||
         skip "tc tbf is not permitted"
     done
-    on_both calibrate --output "$work/cluster.json" >/dev/null
+    on_both calibrate --output "$work/after.json" >/dev/null
     for batch in 1 4; do
+      mv "$work/after.json" "$work/before.json"
       flags=(--model "$model" --dtype bfloat16 --threads 1 --batch-size "$batch" --max-model-len $((2 * length)))
       case=$work/cases/$round-$gbit-$batch
       mkdir -p "$case"
       for mesh in tp pp; do
         on_both bench "${flags[@]}" "--$mesh" 2 --cache-dir "$work/cache" --prompt-length "$length" \
           --output-length "$length" --repeats 3 --json >"$case/$mesh.json"
-        "$program" plan "${flags[@]}" "--$mesh" 2 --cluster "$work/cluster.json" --json >"$case/$mesh.plan.json"
       done
-      "$program" plan "${flags[@]}" --ranks 2 --cluster "$work/cluster.json" --json >"$case/pick.json"
+      on_both calibrate --output "$work/after.json" >/dev/null
+      for when in before after; do
+        for mesh in tp pp; do
+          "$program" plan "${flags[@]}" "--$mesh" 2 --cluster "$work/$when.json" --json >"$case/$mesh.$when.json"
+        done
+        "$program" plan "${flags[@]}" --ranks 2 --cluster "$work/$when.json" --json >"$case/pick.$when.json"
+      done
     done
   done
   echo "round $round of $rounds" >&2
@@ -72,23 +79,26 @@ done
 python3 - "$work/cases" "$length" <<'COMPARE'
 import json, pathlib, re, statistics, sys
 length = int(sys.argv[2])
+FIGURES = re.compile(r"\(([\d.]+) prompt tokens/s, ([\d.]+) generated tokens/s; ([\d.]+) % of")
 cases = {}
 for case in pathlib.Path(sys.argv[1]).iterdir():
     gbit, batch = map(int, case.name.split("-")[1:])
     load = lambda name: json.loads((case / f"{name}.json").read_text())
+    picks = [load(f"pick.{when}")["tensor_parallel_size"] for when in ("before", "after")]
     for mesh in ("tp", "pp"):
         bench = load(mesh)
-        reason = load(mesh + ".plan")["reasons"][0]
-        prompt, generated, share = map(float, re.search(
-            r"\(([\d.]+) prompt tokens/s, ([\d.]+) generated tokens/s; ([\d.]+) % of", reason).groups())
+        reasons = [load(f"{mesh}.{when}")["reasons"][0] for when in ("before", "after")]
+        prompt, generated, share = (
+            statistics.mean(map(float, figures)) for figures in zip(*(FIGURES.search(r).groups() for r in reasons)))
         prefill, decode = bench["prefill_tokens_per_s"], bench["decode_tokens_per_s"]
         cases.setdefault((gbit, batch), {}).setdefault(mesh, []).append(dict(
             prefill=prefill, prefill_plan=prompt, decode=decode, decode_plan=generated,
-            share=100 * bench["communication_fraction"], share_plan=share,
+            share=100 * bench["communication_fraction"], share_plan=share, ratio=share / bench["communication_fraction"] / 100,
             seconds=batch * length * (1 / prefill + 1 / decode),
-            picked=(load("pick")["tensor_parallel_size"] == 2) == (mesh == "tp")))
-print("| link | batch | mesh | prefill tokens/s | decode tokens/s | communication | both phases, s | picked by `--ranks 2` |")
-print("|---|---|---|---|---|---|---|---|")
+            picked=picks == [2, 2] if mesh == "tp" else picks == [1, 1]))
+print("| link | batch | mesh | prefill tokens/s | decode tokens/s | communication | predicted / measured | both phases, s | "
+      "picked by `--ranks 2` |")
+print("|---|---|---|---|---|---|---|---|---|")
 near = total = right = 0
 for (gbit, batch), meshes in sorted(cases.items()):
     seconds = {}
@@ -99,8 +109,8 @@ for (gbit, batch), meshes in sorted(cases.items()):
         seconds[mesh] = middle("seconds")
         picked = sum(r["picked"] for r in rounds)
         print(f"| {gbit} Gbit/s | {batch} | {mesh} 2 | {both('prefill')} | {both('decode')} | {both('share')} % | "
-              f"{seconds[mesh]:.2f} | {picked} of {len(rounds)} |")
-        near += abs(middle("share_plan") / middle("share") - 1) <= 0.15
+              f"{middle('ratio'):.2f}, {spread('ratio')} | {seconds[mesh]:.2f} | {picked} of {len(rounds)} |")
+        near += abs(middle("ratio") - 1) <= 0.15
         total += 1
     faster = min(seconds, key=seconds.get)
     right += all(r["picked"] for r in meshes[faster])
