@@ -25,6 +25,7 @@ void NcclCommunicator::Synchronize() {
     member_->Synchronize(queue_);
   } else {
     queue_.Synchronize();
+    host_->ThrowIfAborted();  // of a group with the same queue, which lets that go on
   }
 }
 

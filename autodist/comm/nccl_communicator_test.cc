@@ -332,18 +332,28 @@ TEST_F(NcclCommunicatorTest, WhoeverAbortsTheJobFreesTheQueuesOfAll) {
                   });
 }
 
-// The queue is the whole job's, the handle that keeps it is the group's.
+// The queue is the whole job's, the handle that keeps it is a group's: `other` has to notice that
+// the group's abort freed it.
+void FreeTheQueueAndSynchronize(GpuRank rank, Communicator& other) {
+  OnDevice<int32_t> data(rank, {1});
+  auto tp = rank.comm.Split(0, 0);
+  if (rank.rank == 0) tp->AllReduce(data.view()).Wait();
+  rank.comm.Barrier();
+  rank.comm.Abort(core::BadInput("prompt.txt: not UTF-8"));
+  tp.reset();
+  dynamic_cast<NcclCommunicator&>(other).Synchronize();
+}
+
 TEST_F(NcclCommunicatorTest, AQueueThatAnotherGroupsAbortFreedHasNoResults) {
   ExpectSameError(2, kLongS, core::ErrorKind::kBadInput, "prompt.txt: not UTF-8",
-                  [&](GpuRank rank) {
-                    OnDevice<int32_t> data(rank, {1});
-                    auto tp = rank.comm.Split(0, 0);
-                    if (rank.rank == 0) tp->AllReduce(data.view()).Wait();
-                    rank.comm.Barrier();
-                    rank.comm.Abort(core::BadInput("prompt.txt: not UTF-8"));
-                    tp.reset();
-                    rank.comm.Synchronize();
-                  });
+                  [](GpuRank rank) { FreeTheQueueAndSynchronize(rank, rank.comm); });
+}
+
+TEST_F(NcclCommunicatorTest, ARankAloneNoticesThatAnAbortFreedItsQueue) {
+  ExpectSameError(2, kLongS, core::ErrorKind::kBadInput, "prompt.txt: not UTF-8", [](GpuRank rank) {
+    const auto alone = rank.comm.Split(rank.rank, 0);
+    FreeTheQueueAndSynchronize(rank, *alone);
+  });
 }
 
 TEST_F(NcclCommunicatorTest, ALostDeviceEndsEveryRank) {
