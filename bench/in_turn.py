@@ -19,6 +19,11 @@ SETTLE_S = 0.1  # after a program goes on, before its tokens count
 SLICE_S = 0.5
 
 
+def order(sides, turn):
+    """All sides, each first in every other turn."""
+    return sides if turn % 2 == 0 else sides[::-1]
+
+
 class Generation:
     """A command that streams token ids, `id,id,...`, on stdout; it may be several processes. Stopped when made, after
     `printed` ids."""
@@ -76,7 +81,7 @@ def seconds_per_token(commands, printed):
             generations[name] = Generation(command, printed)
         total = dict.fromkeys(commands, 0.0)
         for index in range(SLICES):
-            for name in list(commands)[:: 1 if index % 2 == 0 else -1]:
+            for name in order(list(commands), index):
                 total[name] += generations[name].seconds_per_token()
         return {name: seconds / SLICES for name, seconds in total.items()}
     finally:

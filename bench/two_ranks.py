@@ -33,14 +33,13 @@ def bench(launcher, ranks, flags):
     return json.loads(done.stdout)
 
 
+def bench_flags(model, prompt, output):
+    return [*model, "--prompt-length", str(prompt), "--output-length", str(output), "--repeats", "3"]
+
+
 def rounds_of(count, sides):
     """[{side: result}], each side first in every other round."""
-    results = []
-    for index in range(count):
-        order = sides if index % 2 == 0 else sides[::-1]
-        measured = {name: bench(*arguments) for name, *arguments in order}
-        results.append(measured)
-    return results
+    return [{name: bench(*arguments) for name, *arguments in in_turn.order(sides, index)} for index in range(count)]
 
 
 def table(results, base, names):
@@ -55,9 +54,10 @@ def table(results, base, names):
 ONE, TP, PP = ["--threads", "2"], ["--tp", "2", "--threads", "1"], ["--pp", "2", "--threads", "1"]
 
 
-def tp_table(rounds, model, prompt, flags):
+def tp_table(rounds, model, prompt):
     sides = [("one rank", "threads", 1, ONE)]
     sides += [(f"tp 2, {name}", name, 2, TP) for name in ("threads", "processes", "mpirun")]
+    flags = bench_flags(model, prompt, output=2)  # its decode is not used
     results = rounds_of(rounds, [(name, launcher, ranks, flags + mesh) for name, launcher, ranks, mesh in sides])
     text = ["generate", *model, "--token-ids", ",".join(map(str, range(1, prompt + 1))), "--max-output-length",
             str(LONG_OUTPUT), "--ignore-eos", "--stream", "--quiet"]
@@ -84,17 +84,16 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--prompt", type=int, default=512)
-    parser.add_argument("--output", type=int, default=16)
+    parser.add_argument("--output", type=int, default=16, help="tokens of each sequence with pp (default 16)")
     parser.add_argument("--axis", choices=("tp", "pp"), help="one of the tables; default: both")
     args = parser.parse_args()
     if (pathlib.Path(args.model) / "tokenizer.json").exists():
         parser.error(f"{args.model} has a tokenizer: ids are counted, and text would come")
     model = ["--model", args.model]
-    flags = [*model, "--prompt-length", str(args.prompt), "--output-length", str(args.output), "--repeats", "3"]
     if args.axis != "pp":
-        tp_table(args.rounds, model, args.prompt, flags)
+        tp_table(args.rounds, model, args.prompt)
     if args.axis != "tp":
-        pp_table(args.rounds, flags)
+        pp_table(args.rounds, bench_flags(model, args.prompt, args.output))
 
 
 if __name__ == "__main__":
