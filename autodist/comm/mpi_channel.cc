@@ -11,8 +11,10 @@
 namespace autodist::comm {
 namespace {
 
-// MPI counts are int; pieces keep far from that.
-constexpr size_t kPieceBytes = size_t{1} << 30;
+// Pieces are sent eagerly: Open MPI's TCP does so up to 64 KiB, its header included. What is larger
+// waits for an answer from the peer, which queues behind that peer's own data, so that the two
+// directions of an exchange take turns on the link every now and then.
+constexpr size_t kPieceBytes = size_t{32} << 10;
 
 }  // namespace
 
