@@ -15,6 +15,15 @@ namespace autodist::measure {
 namespace {
 
 constexpr double kLongestWaitS = 600;  // for ranks that measure alone
+// By collectives that are measured; from the second on the bytes double.
+constexpr int64_t kFewestBytes = 64, kSecondBytes = 1 << 10, kMostBytes = 2 << 20;
+// From here on a sum is made of two collectives, as where ranks share the rows of a prompt.
+constexpr int64_t kBytesToShare = 32 << 10;
+// What ranks compute between two collectives; so that those do not queue behind each other.
+constexpr double kPauseS = 200e-6;
+// From so many rows on products compute, and a part of the weights says as much as all.
+constexpr int64_t kRowsThatCompute = 64;
+constexpr size_t kPartOfWeights = 4;
 constexpr int64_t kRows[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, spec::kManyRows};
 
 double MedianOf(const std::vector<double>& values) {
@@ -31,37 +40,59 @@ class Stopwatch {
   // some tenths of a second now and then is as slow as that for a run that takes longer.
   std::vector<double> operator()(const std::vector<std::function<void()>>& bodies) const {
     std::vector<double> seconds;
-    for (const auto& rounds : Rounds(bodies)) seconds.push_back(MiddleMean(rounds));
+    for (const auto& rounds : Rounds(bodies, effort_.shortest_s))
+      seconds.push_back(MiddleMean(rounds));
     return seconds;
   }
   double operator()(const std::function<void()>& body) const {
-    return MiddleMean(Rounds({body}).front());
+    return MiddleMean(Rounds({body}, effort_.shortest_s).front());
   }
 
-  // The median over the blocks, of what waits for other ranks: what they are late is not its own.
-  double Typical(const std::function<void()>& body) const {
-    return MedianOf(Rounds({body}).front());
+  // For a body that takes its own times, and needs many of them.
+  void Repeat(const std::function<void()>& body) const {
+    constexpr double kOfBlock = 5;
+    Rounds({body}, effort_.shortest_s * kOfBlock);
+  }
+
+  // Of each collective the median over all calls, `pause_s` after the one before: what other ranks
+  // are late is not its own.
+  std::vector<double> Collectives(const std::vector<std::function<void()>>& bodies,
+                                  double pause_s) const {
+    constexpr double kOfBlock = 0.2;  // there are many sizes, and every call counts by itself
+    std::vector<std::vector<double>> calls(bodies.size());
+    std::vector<std::function<void()>> paced;
+    for (size_t i = 0; i < bodies.size(); ++i)
+      paced.push_back([&, i] {
+        const Clock::time_point start = Clock::now();
+        while (SecondsSince(start) < pause_s) continue;
+        calls[i].push_back(Seconds(bodies[i]));
+      });
+    Rounds(paced, effort_.shortest_s * kOfBlock);
+    std::vector<double> seconds;
+    for (const auto& each : calls) seconds.push_back(MedianOf(each));
+    return seconds;
   }
 
  private:
   // Of each body by round, with their blocks in turns, so that the machine's moods meet all alike.
-  std::vector<std::vector<double>> Rounds(const std::vector<std::function<void()>>& bodies) const {
+  std::vector<std::vector<double>> Rounds(const std::vector<std::function<void()>>& bodies,
+                                          double shortest_s) const {
     std::vector<int64_t> calls;
     std::vector<std::vector<double>> seconds(bodies.size());
-    for (const auto& body : bodies) calls.push_back(CallsOf(body));
+    for (const auto& body : bodies) calls.push_back(CallsOf(body, shortest_s));
     for (int round = 0; round < effort_.rounds; ++round)
       for (size_t i = 0; i < bodies.size(); ++i)
         seconds[i].push_back(Block(bodies[i], calls[i]) / static_cast<double>(calls[i]));
     return seconds;
   }
 
-  int64_t CallsOf(const std::function<void()>& body) const {
+  int64_t CallsOf(const std::function<void()>& body, double shortest_s) const {
     body();  // touches all memory
     for (int64_t calls = 1;; calls *= 2) {
       // The slowest rank decides, so that all go on or stop together.
       auto longest_s = static_cast<float>(Block(body, calls));
       world_.AllReduce({&longest_s, 1, 1}, comm::ReduceOp::kMax).Wait();
-      if (longest_s >= effort_.shortest_s) return calls;
+      if (longest_s >= shortest_s) return calls;
     }
   }
 
@@ -99,28 +130,34 @@ double CoreReadRate(comm::Communicator& world, const device::Stream& stream, cor
   return MeanOf(world, alone) * world.size();
 }
 
-struct Link {
-  double latency_s = 0;
-  double bytes_per_s = 0;
-};
-
-// Of this group; `stopwatch` keeps all groups in step.
-Link MeasureLink(const Stopwatch& stopwatch, comm::Communicator& group) {
-  // So few that their bytes, which the cost model counts by themselves, take next to nothing.
-  constexpr int64_t kFew = 16, kMany = int64_t{512} << 10;  // f32
-  const int64_t part = kMany / group.size();
-  const device::Buffer data(static_cast<size_t>(part * group.size()) * sizeof(float));
-  const core::TensorView few(data.as<float>(), 1, kFew),
-      whole(data.as<float>(), group.size(), part);
-  const core::TensorView own = whole.Rows(group.rank(), 1);
-  Link link{.latency_s = stopwatch.Typical([&] { group.AllReduce(few).Wait(); })};
-  const double both_s = stopwatch.Typical([&] {
-    group.ReduceScatter(whole, own).Wait();
-    group.AllGather(own, whole).Wait();
-  });
-  const double moved = 2.0 * static_cast<double>(part) * (group.size() - 1) * sizeof(float);
-  link.bytes_per_s = moved / std::max(both_s - 2 * link.latency_s, 1e-9);
-  return link;
+// Of this group, by the bytes that they move; `stopwatch` keeps all groups in step.
+std::vector<spec::CollectiveTime> MeasureCollectives(const Stopwatch& stopwatch,
+                                                     comm::Communicator& group, double pause_s) {
+  // A sum of f32 over n ranks moves 2 (n - 1) parts, each the n-th of it.
+  const int64_t parts = 2 * (group.size() - 1);
+  const auto part_of = [&](int64_t moved_bytes) {
+    return std::max(int64_t{1}, moved_bytes / parts / static_cast<int64_t>(sizeof(float)));
+  };
+  const device::Buffer data(static_cast<size_t>(group.size() * part_of(kMostBytes)) *
+                            sizeof(float));
+  std::vector<spec::CollectiveTime> times;
+  std::vector<std::function<void()>> bodies;
+  for (int64_t bytes = kFewestBytes; bytes <= kMostBytes;
+       bytes = std::max(2 * bytes, kSecondBytes)) {
+    const int64_t moved = parts * part_of(bytes) * static_cast<int64_t>(sizeof(float));
+    if (!times.empty() && moved <= times.back().moved_bytes) continue;  // many ranks
+    times.push_back({.moved_bytes = moved});
+    const core::TensorView whole(data.as<float>(), group.size(), part_of(bytes));
+    bodies.push_back([&group, whole, shared = bytes >= kBytesToShare] {
+      if (!shared) return group.AllReduce(whole).Wait();
+      const core::TensorView own = whole.Rows(group.rank(), 1);
+      group.ReduceScatter(whole, own).Wait();
+      group.AllGather(own, whole).Wait();
+    });
+  }
+  const std::vector<double> seconds = stopwatch.Collectives(bodies, pause_s);
+  for (size_t i = 0; i < times.size(); ++i) times[i].seconds = seconds[i];
+  return times;
 }
 
 class Calibration {
@@ -139,6 +176,7 @@ class Calibration {
   }
 
   spec::Cluster Run() {
+    take_turns_ = RanksTakeTurns();
     cluster_.core_read_bytes_per_s = CoreReadRate(world_, stream_, dtype_, effort_);
     cluster_.row_bytes_per_s = OfHost(MeasureRows(stream_, dtype_, effort_.layers, stopwatch_));
     Products();
@@ -160,26 +198,33 @@ class Calibration {
  private:
   // What this rank reads of the host's.
   size_t bytes() const { return effort_.bytes_per_host / static_cast<size_t>(local_ranks_); }
+  // A pause of ranks that take turns would be a part of what their peers take.
+  double pause_s() const { return take_turns_ ? 0 : kPauseS; }
   double OfHost(double rate) { return MeanOf(world_, rate) * local_ranks_; }
 
   void Products() {
-    const LayerStack stack(dtype_, effort_.layers, bytes(), spec::kManyRows);
+    const LayerStack all(dtype_, effort_.layers, bytes(), kRowsThatCompute),
+        some(dtype_, effort_.layers, bytes() / kPartOfWeights, spec::kManyRows);
+    const auto stack_for = [&](int64_t rows) -> const LayerStack& {
+      return rows < kRowsThatCompute ? all : some;
+    };
     std::vector<std::function<void()>> bodies;
-    for (const int64_t rows : kRows) bodies.push_back([&, rows] { stack.Run(stream_, rows); });
+    for (const int64_t rows : kRows)
+      bodies.push_back([&, rows] { stack_for(rows).Run(stream_, rows); });
     const std::vector<double> seconds = stopwatch_(bodies);
     for (size_t i = 0; i < bodies.size(); ++i)
       cluster_.products.push_back(
-          {.rows = kRows[i], .weights_per_s = OfHost(stack.weights() / seconds[i])});
+          {.rows = kRows[i], .weights_per_s = OfHost(stack_for(kRows[i]).weights() / seconds[i])});
     cluster_.read_bytes_per_s =
         cluster_.products.front().weights_per_s * static_cast<double>(core::SizeOf(dtype_));
     cluster_.flops_per_s = cluster_.products.back().weights_per_s * 2.0 * spec::kManyRows;
     if (world_.size() == 1) return;
-    cluster_.wait_fraction_one_row = WaitFraction(stack, 1);
-    cluster_.wait_fraction_many_rows = WaitFraction(stack, spec::kManyRows);
+    cluster_.wait_fraction_one_row = WaitFraction(all, 1);
+    cluster_.wait_fraction_many_rows = WaitFraction(some, spec::kManyRows);
   }
 
   // Whether the ranks of any host have more threads than it has cores; the same on every rank.
-  bool RanksTakeTurns() {
+  bool RanksTakeTurns() const {
     const bool here = stream_.pool().threads() * local_ranks_ > cluster_.cores;
     return MeanOf(world_, here ? 1.0 : 0.0) > 0.0;
   }
@@ -189,8 +234,8 @@ class Calibration {
   double WaitFraction(const LayerStack& stack, int64_t rows) {
     float value = 0;
     const auto sum = [&] { world_.AllReduce({&value, 1, 1}).Wait(); };
-    const double meeting_s = stopwatch_.Typical(sum);
-    if (RanksTakeTurns()) {
+    const double meeting_s = stopwatch_.Collectives({sum}, pause_s()).front();
+    if (take_turns_) {
       // A rank's time in meetings is first of all its peers' work, which the rates of the host
       // count already. So what layers take longer with meetings than without.
       const std::vector<double> seconds =
@@ -200,28 +245,34 @@ class Calibration {
       return std::max(0.0, with_s / without_s - 1.0);
     }
     std::vector<double> fractions;
-    stopwatch_([&] {
+    stopwatch_.Repeat([&] {
       double in_meetings_s = 0;
       const double all_s =
           Seconds([&] { stack.Run(stream_, rows, [&] { in_meetings_s += Seconds(sum); }); });
       fractions.push_back((in_meetings_s - stack.meetings() * meeting_s) / (all_s - in_meetings_s));
     });
-    return std::max(0.0, MeanOf(world_, MedianOf(fractions)));
+    return std::max(0.0, MeanOf(world_, MiddleMean(fractions)));
   }
 
   void Links() {
     const auto link_of = [&](int color, const char* name, double& latency_s, double& bytes_per_s) {
       const auto group = world_.Split(color, world_.rank(), name);
-      const Link link = MeasureLink(stopwatch_, *group);
-      latency_s = MeanOf(world_, link.latency_s);
-      bytes_per_s = MeanOf(world_, link.bytes_per_s);
+      std::vector<spec::CollectiveTime> times = MeasureCollectives(stopwatch_, *group, pause_s());
+      for (spec::CollectiveTime& time : times) time.seconds = MeanOf(world_, time.seconds);
+      const spec::CollectiveTime& few = times.front();
+      const spec::CollectiveTime& many = times.back();
+      latency_s = few.seconds;
+      bytes_per_s =
+          static_cast<double>(many.moved_bytes) / std::max(many.seconds - 2 * few.seconds, 1e-9);
+      return times;
     };
     if (local_ranks_ > 1)
-      link_of(world_.rank() / local_ranks_, "host", cluster_.link_latency_s,
-              cluster_.link_bytes_per_s);
+      cluster_.collectives = link_of(world_.rank() / local_ranks_, "host", cluster_.link_latency_s,
+                                     cluster_.link_bytes_per_s);
     if (cluster_.hosts > 1)
-      link_of(world_.rank() % local_ranks_, "hosts", cluster_.host_link_latency_s,
-              cluster_.host_link_bytes_per_s);
+      cluster_.host_collectives =
+          link_of(world_.rank() % local_ranks_, "hosts", cluster_.host_link_latency_s,
+                  cluster_.host_link_bytes_per_s);
   }
 
   comm::Communicator& world_;
@@ -230,6 +281,7 @@ class Calibration {
   int local_ranks_;
   CalibrationEffort effort_;
   Stopwatch stopwatch_;
+  bool take_turns_ = false;
   spec::Cluster cluster_;
 };
 

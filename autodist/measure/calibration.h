@@ -26,16 +26,21 @@ struct CalibrationEffort {
 // Collective over `world`, whose ranks are spread evenly over `hosts` hosts in rank order; each
 // brings its own stream. `dtype`, f32 or bf16: of the weights. `cores`: usable ones of a host.
 // What joins ranks stays unknown (0) where there are none to join. Takes 20 to 46 s and, per host,
-// twice the effort's bytes. The same result on every rank. Throws core::Error when a peer is lost.
+// one and a half times the effort's bytes. The same result on every rank. Throws core::Error when a
+// peer is lost.
 //   read_bytes_per_s        layers of products of one row
 //   core_read_bytes_per_s   the same on one thread, while the other ranks wait
 //   products, flops_per_s   layers of products of 1 to 512 rows
-//   wait_fraction_*         the same with a meeting after each half of a layer: the part of the time
+//   wait_fraction_*         the same with a meeting after each half of a layer: the part of the
+//   time
 //                           that ranks wait, or, where they outnumber the cores, that it adds
 //   attention_*, cache_*    kernel_rates.h
 //   row_bytes_per_s, operation_s
-//   link_*, host_link_*     AllReduce() of 64 bytes, ReduceScatter() and AllGather() of 2 MiB,
-//                           within a host and between hosts
+//   collectives             sums over ranks that move 64 bytes to 2 MiB, one at a time as between
+//   the
+//                           halves of layers: AllReduce(), from 32 KiB on ReduceScatter() and
+//                           AllGather(); within a host and (host_*) between hosts
+//   link_*, host_link_*     the first of these, and the rate of the last
 spec::Cluster Calibrate(comm::Communicator& world, device::Stream& stream, int hosts, int cores,
                         core::DType dtype, const CalibrationEffort& effort = {});
 

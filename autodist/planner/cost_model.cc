@@ -129,14 +129,13 @@ std::vector<StageTime> StageTimes(const spec::ModelConfig& config, const Outline
     if (mesh.tp > 1) {
       const Link link = LinkBetween(mesh, cluster, first, first + mesh.tp - 1);
       const double part = (mesh.tp - 1.0) / mesh.tp;
-      const double all_reduce = link.latency_s + 2.0 * part * message / link.bytes_per_s;
+      const double all_reduce = link.Seconds(2.0 * part * message);
       // Shared rows come back normed, in the compute dtype.
       const double back =
           static_cast<double>(core::SizeOf(outline.shape.compute_dtype)) / kMessageElementBytes;
-      const double sum =
-          SharesRows(mesh.tp, call.rows)
-              ? 2.0 * link.latency_s + part * (1.0 + back) * message / link.bytes_per_s
-              : all_reduce;
+      const double sum = SharesRows(mesh.tp, call.rows)
+                             ? link.Seconds(part * (1.0 + back) * message, 2)
+                             : all_reduce;
       const double layers =
           static_cast<double>(outline.stage_layers[static_cast<size_t>(stage)].size());
       time.total_s += 2.0 * layers * sum;
@@ -145,7 +144,7 @@ std::vector<StageTime> StageTimes(const spec::ModelConfig& config, const Outline
     }
     if (stage + 1 < mesh.pp) {
       const Link link = LinkBetween(mesh, cluster, first, mesh.RankOf(stage + 1, 0, 0));
-      time.total_s += link.latency_s + message / link.bytes_per_s;
+      time.total_s += link.Seconds(message);
     }
     times.push_back(time);
   }

@@ -16,12 +16,12 @@
 //       + all_reduce(rows) on the first stage, two latencies on the last    vocabulary
 //       + send(rows)                                           but for the last stage
 //
-// where all_reduce(rows) = latency + 2 (tp - 1) / tp * message / link, message = 4 * rows * hidden;
-// sum(rows) is the same below 16 rows, from there on two latencies, one message out and one in the
-// compute dtype back, times (tp - 1) / tp; send(rows) = latency + message / link. C calls in flight
-// then take  sum_s t_s + (C - 1) * max_s t_s  when each goes through once (prefill: the chunks of
-// all prompts), and max(sum_s t_s + latency, C * max_s t_s) per token when they go round and round
-// (decode: the micro-batches).
+// where all_reduce(rows) moves 2 (tp - 1) / tp * message, message = 4 * rows * hidden; sum(rows) is
+// the same below 16 rows, from there on one message out and one in the compute dtype back, times
+// (tp - 1) / tp, in two steps; send(rows) moves a message. What moving takes, Link::Seconds() says.
+// C calls in flight then take  sum_s t_s + (C - 1) * max_s t_s  when each goes through once
+// (prefill: the chunks of all prompts), and max(sum_s t_s + latency, C * max_s t_s) per token when
+// they go round and round (decode: the micro-batches).
 #ifndef AUTODIST_PLANNER_COST_MODEL_H_
 #define AUTODIST_PLANNER_COST_MODEL_H_
 

@@ -7,6 +7,7 @@
 
 #include "autodist/core/error.h"
 #include "autodist/planner/cost_model.h"
+#include "autodist/planner/rates.h"
 
 namespace autodist::planner {
 namespace {
@@ -44,12 +45,13 @@ std::string Describe(const Candidate& candidate) {
 // What the predictions are for, and what they rest on.
 std::string Basis(const Outline& outline, const spec::Cluster& cluster) {
   const RunShape& shape = outline.shape;
+  const Link link = LinkBetween(outline.mesh, cluster, 0, outline.mesh.world() - 1);
   return fmt::format(
       "predictions: {} sequence{} of {} positions, {} of them prompt; {} cores, {:.3g} GB/s, "
       "{:.3g} GFLOP/s, {:.3g} us and {:.3g} GB/s between ranks",
       shape.batch_size, shape.batch_size == 1 ? "" : "s", shape.max_model_len, shape.prompt_length,
       cluster.cores, cluster.read_bytes_per_s / 1e9, cluster.flops_per_s / 1e9,
-      cluster.link_latency_s * 1e6, cluster.link_bytes_per_s / 1e9);
+      link.latency_s * 1e6, link.bytes_per_s / 1e9);
 }
 
 bool Cuts(const spec::ModelConfig& config, const spec::Mesh& mesh) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "autodist/core/error.h"
@@ -20,6 +21,21 @@ double RanksPerHost(const spec::Mesh& mesh, const spec::Cluster& cluster) {
 }
 
 bool Positive(double value) { return std::isfinite(value) && value > 0.0; }
+
+// At a size between measured ones, in proportion between them; below the first, as the first; above
+// the last, as many times the last as the size is.
+template <typename Entry, typename SizeOf, typename SecondsOf>
+double SecondsAt(double size, std::span<const Entry> measured, const SizeOf& size_of,
+                 const SecondsOf& seconds_of) {
+  const auto next = std::ranges::find_if(
+      measured, [&](const Entry& entry) { return static_cast<double>(size_of(entry)) >= size; });
+  if (next == measured.begin()) return seconds_of(*next);
+  const Entry& before = *std::prev(next);
+  const auto below = static_cast<double>(size_of(before));
+  if (next == measured.end()) return size / below * seconds_of(before);
+  const double part = (size - below) / (static_cast<double>(size_of(*next)) - below);
+  return (1.0 - part) * seconds_of(before) + part * seconds_of(*next);
+}
 
 [[noreturn]] void RefuseRate(const char* name, double value, const char* limit) {
   throw core::BadInput("cluster: {} is {}, must be a {}, finite number", name, value, limit);
@@ -40,6 +56,9 @@ void CheckRates(const spec::Cluster& cluster) {
   for (const spec::ProductRate& product : cluster.products)
     if (!Positive(product.weights_per_s))
       RefuseRate("weights_per_s of products", product.weights_per_s, "positive");
+  for (const auto* times : {&cluster.collectives, &cluster.host_collectives})
+    for (const spec::CollectiveTime& time : *times)
+      if (!Positive(time.seconds)) RefuseRate("seconds of collectives", time.seconds, "positive");
 }
 
 }  // namespace
@@ -74,6 +93,8 @@ spec::Cluster CompleteCluster(const spec::Cluster& cluster) {
   complete_rate(complete.cache_bytes_per_s, complete.read_bytes_per_s);
   complete_rate(complete.cache_flops_per_s, kFree);
   complete_rate(complete.row_bytes_per_s, kFree);
+  if (complete.host_link_latency_s == 0.0 && complete.host_collectives.empty())
+    complete.host_collectives = complete.collectives;
   complete_rate(complete.host_link_latency_s, complete.link_latency_s);
   complete_rate(complete.host_link_bytes_per_s, complete.link_bytes_per_s);
   return complete;
@@ -91,16 +112,9 @@ RankRates::RankRates(const spec::Mesh& mesh, const spec::Cluster& cluster, doubl
 }
 
 double RankRates::WeightSeconds(double rows) const {
-  const std::vector<spec::ProductRate>& products = cluster_.products;
-  const auto next = std::find_if(products.begin(), products.end(), [&](const auto& product) {
-    return static_cast<double>(product.rows) >= rows;
-  });
-  if (next == products.begin()) return 1.0 / next->weights_per_s;
-  const spec::ProductRate& before = *std::prev(next);
-  const double most = static_cast<double>(before.rows);
-  if (next == products.end()) return rows / most / before.weights_per_s;
-  const double part = (rows - most) / (static_cast<double>(next->rows) - most);
-  return (1.0 - part) / before.weights_per_s + part / next->weights_per_s;
+  return SecondsAt(
+      rows, std::span(cluster_.products), [](const auto& product) { return product.rows; },
+      [](const auto& product) { return 1.0 / product.weights_per_s; });
 }
 
 double RankRates::Products(double rows, double weights, double bytes) const {
@@ -138,11 +152,18 @@ double RankRates::Wait(double rows, double seconds) const {
          ((1.0 - part) * cluster_.wait_fraction_one_row + part * cluster_.wait_fraction_many_rows);
 }
 
+double Link::Seconds(double moved_bytes, int steps) const {
+  if (measured.empty()) return steps * latency_s + moved_bytes / bytes_per_s;
+  return SecondsAt(
+      moved_bytes, measured, [](const auto& time) { return time.moved_bytes; },
+      [](const auto& time) { return time.seconds; });
+}
+
 Link LinkBetween(const spec::Mesh& mesh, const spec::Cluster& cluster, int first, int last) {
   const int per_host = static_cast<int>(RanksPerHost(mesh, cluster));
   if (first / per_host == last / per_host)
-    return {cluster.link_latency_s, cluster.link_bytes_per_s};
-  return {cluster.host_link_latency_s, cluster.host_link_bytes_per_s};
+    return {cluster.link_latency_s, cluster.link_bytes_per_s, cluster.collectives};
+  return {cluster.host_link_latency_s, cluster.host_link_bytes_per_s, cluster.host_collectives};
 }
 
 }  // namespace autodist::planner

@@ -2,6 +2,8 @@
 #ifndef AUTODIST_PLANNER_RATES_H_
 #define AUTODIST_PLANNER_RATES_H_
 
+#include <span>
+
 #include "autodist/spec/cluster.h"
 #include "autodist/spec/parallel_plan.h"
 
@@ -63,9 +65,16 @@ class RankRates {
   double read_share_;  // of its reading
 };
 
+// REQUIRES: the cluster it comes from outlives it.
 struct Link {
   double latency_s;
   double bytes_per_s;
+  std::span<const spec::CollectiveTime> measured;  // by moved bytes, ascending; may be empty
+
+  // Seconds of a collective that moves so many bytes to and from each rank, in `steps` that wait
+  // for each other: as measured (between its sizes: in proportion; beyond them: as the last);
+  // without measurements, a latency for each step and moved_bytes / bytes_per_s.
+  double Seconds(double moved_bytes, int steps = 1) const;
 };
 
 // Between ranks first, ..., last: the link within a host when all are on one, else the one between

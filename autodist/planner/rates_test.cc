@@ -104,6 +104,42 @@ TEST(RatesTest, LinksBetweenRanks) {
   EXPECT_EQ(LinkBetween(mesh, hosts, 1, 2).latency_s, 1e-3);
 }
 
+TEST(RatesTest, CollectivesTakeALatencyForEachStep) {
+  spec::Cluster host = TwoCores();
+  host.link_latency_s = 1e-3;
+  host.link_bytes_per_s = 1e6;
+  const Link link = LinkBetween({.tp = 2}, host, 0, 1);
+  EXPECT_NEAR(link.Seconds(1e4), 0.011, 1e-12);
+  EXPECT_NEAR(link.Seconds(1e4, 2), 0.012, 1e-12);
+}
+
+// Steps are a part of what was measured.
+TEST(RatesTest, CollectivesFollowWhatWasMeasured) {
+  spec::Cluster hosts = TwoCores();
+  hosts.hosts = 2;
+  hosts.collectives = {{.moved_bytes = 1000, .seconds = 0.1}};
+  hosts.host_collectives = {{.moved_bytes = 100, .seconds = 0.1},
+                            {.moved_bytes = 1100, .seconds = 0.3},
+                            {.moved_bytes = 2100, .seconds = 0.4}};
+  const Link link = LinkBetween({.tp = 2}, hosts, 0, 1);
+  for (const int steps : {1, 2}) {
+    EXPECT_NEAR(link.Seconds(1, steps), 0.1, 1e-12);
+    EXPECT_NEAR(link.Seconds(600, steps), 0.2, 1e-12);
+    EXPECT_NEAR(link.Seconds(2100, steps), 0.4, 1e-12);
+    EXPECT_NEAR(link.Seconds(4200, steps), 0.8, 1e-12);
+  }
+  EXPECT_NEAR(LinkBetween({.tp = 4}, hosts, 0, 1).Seconds(1000), 0.1, 1e-12);
+}
+
+TEST(RatesTest, UnknownLinksBetweenHostsAreAsWithinOne) {
+  spec::Cluster hosts{.cores = 1, .hosts = 2, .collectives = {{.moved_bytes = 8, .seconds = 1}}};
+  EXPECT_EQ(CompleteCluster(hosts).host_collectives.size(), 1u);
+  hosts.host_link_latency_s = 1e-3;
+  EXPECT_TRUE(CompleteCluster(hosts).host_collectives.empty());
+  hosts.host_collectives = {{.moved_bytes = 8, .seconds = 2}};
+  EXPECT_EQ(CompleteCluster(hosts).host_collectives.at(0).seconds, 2);
+}
+
 spec::Cluster Measured() {
   return {.cores = 8,
           .read_bytes_per_s = 1e9,
@@ -146,6 +182,9 @@ TEST(RatesTest, RefusesImpossibleRates) {
   cluster = Measured();
   cluster.products = {{.rows = 1, .weights_per_s = 0}};
   EXPECT_THAT(refusal(cluster), HasSubstr("weights_per_s of products is 0"));
+  cluster = Measured();
+  cluster.host_collectives = {{.moved_bytes = 64, .seconds = -1}};
+  EXPECT_THAT(refusal(cluster), HasSubstr("seconds of collectives is -1"));
   EXPECT_THAT(refusal({.cores = 0}), HasSubstr("cores is 0"));
   EXPECT_THAT(refusal({.hosts = 0}), HasSubstr("hosts is 0"));
 }

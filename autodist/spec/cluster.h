@@ -20,6 +20,12 @@ struct ProductRate {
   double weights_per_s = 0.0;
 };
 
+// How long a sum over ranks takes that moves so many bytes to and from each of them.
+struct CollectiveTime {
+  int64_t moved_bytes = 1;
+  double seconds = 0.0;
+};
+
 // Hosts that are alike; ranks are spread over them evenly, in rank order. Rates are those of one
 // host, all its ranks at work together, at the work of a model (measure/calibration.h); 0: unknown.
 struct Cluster {
@@ -56,6 +62,11 @@ struct Cluster {
   double wait_fraction_many_rows = 0.0;
   double host_link_latency_s = 0.0;    // between ranks of two hosts; 0: as within a host
   double host_link_bytes_per_s = 0.0;  // 0: as within a host
+  // By moved bytes, ascending, within a host and between hosts; empty: as the link's latency and
+  // rate say. A link is not one latency and one rate: messages of different sizes travel by
+  // different protocols, and small ones may pass where many together would queue.
+  std::vector<CollectiveTime> collectives = {};
+  std::vector<CollectiveTime> host_collectives = {};
 };
 
 // Every rate of Cluster, by the name of its field.

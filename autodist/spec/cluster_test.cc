@@ -41,13 +41,18 @@ TEST(ClusterTest, ComesBackFromItsJson) {
                         .wait_fraction_one_row = 13,
                         .wait_fraction_many_rows = 14,
                         .host_link_latency_s = 15,
-                        .host_link_bytes_per_s = 16};
+                        .host_link_bytes_per_s = 16,
+                        .collectives = {{.moved_bytes = 64, .seconds = 17}},
+                        .host_collectives = {{.moved_bytes = 64, .seconds = 18},
+                                             {.moved_bytes = int64_t{1} << 33, .seconds = 19}}};
   const core::Json document = ToJson(cluster);
-  EXPECT_EQ(document.size(), 21u);
+  EXPECT_EQ(document.size(), 23u);
   EXPECT_EQ(ToJson(ParseCluster(document, "c.json")), document);
   EXPECT_EQ(ParseCluster(document, "c.json").hosts, 2);
   EXPECT_EQ(ParseCluster(document, "c.json").host_link_bytes_per_s, 16);
   EXPECT_EQ(ParseCluster(document, "c.json").products[0].weights_per_s, 1.5);
+  EXPECT_EQ(ParseCluster(document, "c.json").collectives[0].seconds, 17);
+  EXPECT_EQ(ParseCluster(document, "c.json").host_collectives[1].moved_bytes, int64_t{1} << 33);
 }
 
 TEST(ClusterTest, RefusesWhatItDoesNotKnow) {
@@ -59,6 +64,11 @@ TEST(ClusterTest, RefusesWhatItDoesNotKnow) {
   const core::Json rate = {{"rows", 8}, {"weights_per_s", 1e9}};
   EXPECT_THAT(RefusalOf({{"cores", 2}, {"products", core::Json::array({rate, rate})}}),
               ::testing::HasSubstr("8 rows behind 8"));
+  EXPECT_THAT(RefusalOf({{"cores", 2}, {"host_collectives", "fast"}}),
+              ::testing::HasSubstr("host_collectives is not a list of moved_bytes and seconds"));
+  const core::Json time = {{"moved_bytes", 0}, {"seconds", 1}};
+  EXPECT_THAT(RefusalOf({{"cores", 2}, {"collectives", core::Json::array({time})}}),
+              ::testing::HasSubstr("moved_bytes is 0"));
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ for ((round = 1; round <= rounds; ++round)); do
       mkdir -p "$case"
       for mesh in tp pp; do
         on_both bench "${flags[@]}" "--$mesh" 2 --cache-dir "$work/cache" --prompt-length "$length" \
-          --output-length "$length" --repeats 3 --json >"$case/$mesh.json"
+          --output-length "$length" --repeats 5 --json >"$case/$mesh.json"
       done
       on_both calibrate --output "$work/after.json" >/dev/null
       for when in before after; do
