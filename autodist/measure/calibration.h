@@ -26,8 +26,7 @@ struct CalibrationEffort {
 // Collective over `world`, whose ranks are spread evenly over `hosts` hosts in rank order; each
 // brings its own stream. `dtype`, f32 or bf16: of the weights. `cores`: usable ones of a host.
 // What joins ranks stays unknown (0) where there are none to join. Takes 20 to 46 s and, per host,
-// one and a half times the effort's bytes. The same result on every rank. Throws core::Error when a
-// peer is lost.
+// twice the effort's bytes. The same result on every rank. Throws core::Error when a peer is lost.
 //   read_bytes_per_s        layers of products of one row
 //   core_read_bytes_per_s   the same on one thread, while the other ranks wait
 //   products, flops_per_s   layers of products of 1 to 512 rows
