@@ -170,14 +170,15 @@ TEST_F(JsonShapesTest, BenchSweep) {
 
 // What `calibrate` prints and writes; it is not run, as it measures for long.
 TEST_F(JsonShapesTest, Calibrate) {
-  EXPECT_THAT(NamesOf(spec::ToJson(spec::Cluster{})),
-              ElementsAre("cores", "hosts", "products", "read_bytes_per_s", "core_read_bytes_per_s",
-                          "flops_per_s", "attention_flops_per_s", "attention_scores_per_s",
-                          "attention_extra_keys", "cache_write_bytes_per_s", "cache_extra_keys",
-                          "cache_bytes_per_s", "cache_flops_per_s", "row_bytes_per_s",
-                          "operation_s", "wait_fraction_one_row", "wait_fraction_many_rows",
-                          "link_latency_s", "link_bytes_per_s", "host_link_latency_s",
-                          "host_link_bytes_per_s", "collectives", "host_collectives"));
+  EXPECT_THAT(
+      NamesOf(spec::ToJson(spec::Cluster{})),
+      ElementsAre("cores", "hosts", "products", "read_bytes_per_s", "core_read_bytes_per_s",
+                  "flops_per_s", "attention_flops_per_s", "attention_scores_per_s",
+                  "attention_extra_keys", "cache_write_bytes_per_s", "cache_extra_keys",
+                  "cache_bytes_per_s", "cache_flops_per_s", "row_bytes_per_s", "operation_s",
+                  "wait_s", "wait_fraction_one_row", "wait_fraction_many_rows", "link_latency_s",
+                  "link_bytes_per_s", "host_link_latency_s", "host_link_bytes_per_s", "collectives",
+                  "host_collectives"));
 }
 
 // Nothing but a tokenizer.json is needed: here one of three letters and a BOS.

@@ -219,8 +219,7 @@ class Calibration {
         cluster_.products.front().weights_per_s * static_cast<double>(core::SizeOf(dtype_));
     cluster_.flops_per_s = cluster_.products.back().weights_per_s * 2.0 * spec::kManyRows;
     if (world_.size() == 1) return;
-    cluster_.wait_fraction_one_row = WaitFraction(all, 1);
-    cluster_.wait_fraction_many_rows = WaitFraction(some, spec::kManyRows);
+    Waits(all, some);
   }
 
   // Whether the ranks of any host have more threads than it has cores; the same on every rank.
@@ -229,29 +228,63 @@ class Calibration {
     return MeanOf(world_, here ? 1.0 : 0.0) > 0.0;
   }
 
-  // Layers with a meeting after each half of one: the time in meetings, beyond what meetings take
-  // without work between them, over the time outside of them.
-  double WaitFraction(const LayerStack& stack, int64_t rows) {
-    float value = 0;
-    const auto sum = [&] { world_.AllReduce({&value, 1, 1}).Wait(); };
-    const double meeting_s = stopwatch_.Collectives({sum}, pause_s()).front();
+  // With one row a rank waits w = wait_s + fraction * t after computing for t: two different t,
+  // half a layer and all layers, give both.
+  void Waits(const LayerStack& all, const LayerStack& some) {
     if (take_turns_) {
-      // A rank's time in meetings is first of all its peers' work, which the rates of the host
-      // count already. So what layers take longer with meetings than without.
-      const std::vector<double> seconds =
-          stopwatch_({[&] { stack.Run(stream_, rows, sum); }, [&] { stack.Run(stream_, rows); }});
-      const double with_s = MeanOf(world_, seconds[0] - stack.meetings() * meeting_s);
-      const double without_s = MeanOf(world_, seconds[1]);
-      return std::max(0.0, with_s / without_s - 1.0);
+      cluster_.wait_fraction_one_row = AddedByMeetings(all, 1);
+      cluster_.wait_fraction_many_rows = AddedByMeetings(some, spec::kManyRows);
+      return;
     }
-    std::vector<double> fractions;
+    const Meeting half = MeanMeeting(all, 1, all.meetings()), whole = MeanMeeting(all, 1, 1),
+                  many = MeanMeeting(some, spec::kManyRows, some.meetings());
+    const double fraction =
+        std::clamp((whole.wait_s - half.wait_s) / std::max(whole.work_s - half.work_s, 1e-12), 0.0,
+                   half.wait_s / half.work_s);
+    cluster_.wait_s = half.wait_s - fraction * half.work_s;
+    cluster_.wait_fraction_one_row = fraction;
+    cluster_.wait_fraction_many_rows = std::max(0.0, many.wait_s - cluster_.wait_s) / many.work_s;
+  }
+
+  double MeetingAlone(const std::function<void()>& meet) {
+    return stopwatch_.Collectives({meet}, pause_s()).front();
+  }
+
+  // What layers take longer with a meeting after each half than without: a rank's time in meetings
+  // is first of all its peers' work, which the rates of the host count already.
+  double AddedByMeetings(const LayerStack& stack, int64_t rows) {
+    float value = 0;
+    const auto meet = [&] { world_.AllReduce({&value, 1, 1}).Wait(); };
+    const double alone_s = MeetingAlone(meet);
+    const std::vector<double> seconds =
+        stopwatch_({[&] { stack.Run(stream_, rows, meet); }, [&] { stack.Run(stream_, rows); }});
+    const double with_s = MeanOf(world_, seconds[0] - stack.meetings() * alone_s);
+    return std::max(0.0, with_s / MeanOf(world_, seconds[1]) - 1.0);
+  }
+
+  struct Meeting {
+    double wait_s;  // beyond what it takes without work before it
+    double work_s;  // since the one before
+  };
+  // Of once through the layers with so many meetings: one after each half of a layer, or one at the
+  // end of all.
+  Meeting MeanMeeting(const LayerStack& stack, int64_t rows, double meetings) {
+    float value = 0;
+    const auto meet = [&] { world_.AllReduce({&value, 1, 1}).Wait(); };
+    const double alone_s = MeetingAlone(meet);
+    std::vector<double> waits, works;
     stopwatch_.Repeat([&] {
       double in_meetings_s = 0;
-      const double all_s =
-          Seconds([&] { stack.Run(stream_, rows, [&] { in_meetings_s += Seconds(sum); }); });
-      fractions.push_back((in_meetings_s - stack.meetings() * meeting_s) / (all_s - in_meetings_s));
+      const auto timed = [&] { in_meetings_s += Seconds(meet); };
+      const double all_s = Seconds([&] {
+        if (meetings > 1) return stack.Run(stream_, rows, timed);
+        stack.Run(stream_, rows);
+        timed();
+      });
+      waits.push_back(in_meetings_s / meetings - alone_s);
+      works.push_back((all_s - in_meetings_s) / meetings);
     });
-    return std::max(0.0, MeanOf(world_, MiddleMean(fractions)));
+    return {std::max(0.0, MeanOf(world_, MiddleMean(waits))), MeanOf(world_, MiddleMean(works))};
   }
 
   void Links() {

@@ -30,9 +30,9 @@ struct CalibrationEffort {
 //   read_bytes_per_s        layers of products of one row
 //   core_read_bytes_per_s   the same on one thread, while the other ranks wait
 //   products, flops_per_s   layers of products of 1 to 512 rows
-//   wait_fraction_*         the same with a meeting after each half of a layer: the part of the
-//   time
-//                           that ranks wait, or, where they outnumber the cores, that it adds
+//   wait_s, wait_fraction_* the same with a meeting after each half of a layer, with one row also
+//                           one after all layers: how long ranks wait, or, where they outnumber the
+//                           cores, what meeting adds
 //   attention_*, cache_*    kernel_rates.h
 //   row_bytes_per_s, operation_s
 //   collectives             sums over ranks that move 64 bytes to 2 MiB, one at a time as between

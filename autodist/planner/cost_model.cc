@@ -122,9 +122,13 @@ std::vector<StageTime> StageTimes(const spec::ModelConfig& config, const Outline
           std::max(time.compute_s, ComputeTime(config, part, outline.shape, call, rates, mesh.tp));
     }
     time.total_s = time.compute_s;
+    const double layers =
+        static_cast<double>(outline.stage_layers[static_cast<size_t>(stage)].size());
     // A lone call waits for nobody but its predecessor, which is a part of the sum over stages.
-    if (mesh.tp > 1 || (mesh.pp > 1 && calls_in_flight > 1.0))
-      time.total_s += rates.Wait(call.rows, time.compute_s);
+    if (mesh.tp > 1)
+      time.total_s += rates.Wait(call.rows, time.compute_s, 2.0 * layers);
+    else if (mesh.pp > 1 && calls_in_flight > 1.0)
+      time.total_s += rates.Wait(call.rows, time.compute_s, 1.0);
     const int first = mesh.RankOf(stage, 0, 0);
     if (mesh.tp > 1) {
       const Link link = LinkBetween(mesh, cluster, first, first + mesh.tp - 1);
@@ -136,8 +140,6 @@ std::vector<StageTime> StageTimes(const spec::ModelConfig& config, const Outline
       const double sum = SharesRows(mesh.tp, call.rows)
                              ? link.Seconds(part * (1.0 + back) * message, 2)
                              : all_reduce;
-      const double layers =
-          static_cast<double>(outline.stage_layers[static_cast<size_t>(stage)].size());
       time.total_s += 2.0 * layers * sum;
       if (stage == 0) time.total_s += all_reduce;
       if (stage + 1 == mesh.pp) time.total_s += 2.0 * link.latency_s;

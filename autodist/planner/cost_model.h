@@ -11,7 +11,7 @@
 //         + Products(head)                                     last stage
 //           (of its last layer, all rows want queries, keys and values only; the rest is for rows
 //           that want logits)
-//         + Wait(all of this)                                  tp > 1, or pp > 1 and C > 1
+//         + Wait(all of this)              tp > 1: 2 * layers meetings; pp > 1 and C > 1: one
 //       + 2 * layers * sum(rows)                               tp > 1
 //       + all_reduce(rows) on the first stage, two latencies on the last    vocabulary
 //       + send(rows)                                           but for the last stage

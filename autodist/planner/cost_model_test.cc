@@ -72,6 +72,8 @@ TEST(CostModelTest, TensorParallelPromptsMeetTwiceAndWait) {
   const Prediction waiting = PredictOn({.tp = 2}, host);
   EXPECT_NEAR(waiting.prefill_s, 1.25 * fast, 1e-6 * fast);
   EXPECT_NEAR(waiting.prefill_communication, 0.2, 1e-6);
+  host.wait_s = 0.01;  // and with each meeting
+  EXPECT_NEAR(PredictOn({.tp = 2}, host).prefill_s - waiting.prefill_s, 16 * 0.01, 1e-6);
   EXPECT_EQ(PredictOn({}, host).prefill_communication, 0.0);
 }
 
@@ -84,7 +86,11 @@ TEST(CostModelTest, PipelinesWaitWhenSeveralCallsAreInFlight) {
   host.wait_fraction_one_row = host.wait_fraction_many_rows = 0.25;
   EXPECT_EQ(PredictOn({.pp = 2}, host, 1).decode_s, lone.decode_s);
   EXPECT_NEAR(lone.decode_communication, 0.5, 0.1);  // the other stage has the head, too
-  EXPECT_NEAR(PredictOn({.pp = 2}, host, 2).decode_s / two.decode_s, 1.25, 1e-6);
+  const Prediction waiting = PredictOn({.pp = 2}, host, 2);
+  EXPECT_NEAR(waiting.decode_s / two.decode_s, 1.25, 1e-6);
+  // Each of 64 tokens comes after two calls of the slower stage.
+  host.wait_s = 0.01;
+  EXPECT_NEAR(PredictOn({.pp = 2}, host, 2).decode_s - waiting.decode_s, 64 * 2 * 0.01, 1e-6);
 }
 
 TEST(CostModelTest, SlowLinksFavourThePipeline) {

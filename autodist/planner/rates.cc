@@ -145,11 +145,11 @@ double RankRates::Rows(double bytes) const { return bytes / cluster_.row_bytes_p
 
 double RankRates::Operations(double count) const { return count * cluster_.operation_s; }
 
-double RankRates::Wait(double rows, double seconds) const {
+double RankRates::Wait(double rows, double seconds, double meetings) const {
   constexpr auto kMany = static_cast<double>(spec::kManyRows);
   const double part = std::clamp((rows - 1.0) / (kMany - 1.0), 0.0, 1.0);
-  return seconds *
-         ((1.0 - part) * cluster_.wait_fraction_one_row + part * cluster_.wait_fraction_many_rows);
+  return meetings * cluster_.wait_s + seconds * ((1.0 - part) * cluster_.wait_fraction_one_row +
+                                                 part * cluster_.wait_fraction_many_rows);
 }
 
 double Link::Seconds(double moved_bytes, int steps) const {

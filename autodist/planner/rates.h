@@ -53,9 +53,9 @@ class RankRates {
   // Seconds of `count` kernels beside their work.
   double Operations(double count) const;
 
-  // Seconds that a rank waits for the latest of its group after computing for `seconds`, `rows`
-  // rows at a time.
-  double Wait(double rows, double seconds) const;
+  // Seconds that a rank waits for the latest of its group, which it meets so many times while it
+  // computes for `seconds`, `rows` rows at a time.
+  double Wait(double rows, double seconds, double meetings) const;
 
  private:
   double WeightSeconds(double rows) const;  // of the whole host, per weight

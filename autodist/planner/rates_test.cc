@@ -28,7 +28,7 @@ TEST(RatesTest, ARankAloneHasItsHost) {
   EXPECT_DOUBLE_EQ(rates.CachedAttention(100, 2e7, 1e30), 0.1);  // computing is free
   EXPECT_DOUBLE_EQ(rates.Cache(2e9, 1e30), 0.1);                 // and so is writing
   EXPECT_DOUBLE_EQ(rates.Rows(1e30), 0.0);
-  EXPECT_DOUBLE_EQ(rates.Wait(1, 1.0), 0.0);
+  EXPECT_DOUBLE_EQ(rates.Wait(1, 1.0, 100), 0.0);
 }
 
 TEST(RatesTest, RanksShareTheirHost) {
@@ -90,9 +90,12 @@ TEST(RatesTest, WaitsGrowFromOneRowToMany) {
   host.wait_fraction_one_row = 0.1;
   host.wait_fraction_many_rows = 0.3;
   const RankRates rates({.tp = 2}, host, 1);
-  EXPECT_NEAR(rates.Wait(1, 2.0), 0.2, 1e-12);
-  EXPECT_NEAR(rates.Wait(256.5, 2.0), 0.4, 1e-12);
-  EXPECT_NEAR(rates.Wait(4096, 2.0), 0.6, 1e-12);
+  EXPECT_NEAR(rates.Wait(1, 2.0, 10), 0.2, 1e-12);
+  EXPECT_NEAR(rates.Wait(256.5, 2.0, 10), 0.4, 1e-12);
+  EXPECT_NEAR(rates.Wait(4096, 2.0, 10), 0.6, 1e-12);
+  // And with each meeting.
+  host.wait_s = 0.01;
+  EXPECT_NEAR(rates.Wait(1, 2.0, 10), 0.3, 1e-12);
 }
 
 TEST(RatesTest, LinksBetweenRanks) {

@@ -55,9 +55,10 @@ struct Cluster {
   double cache_flops_per_s = 0.0;          // and computing; 0: free
   double row_bytes_per_s = 0.0;  // norms, activations, sums: bytes of activations; 0: they are free
   double operation_s = 0.0;      // one kernel on next to no data, the meeting of threads included
-  // The part of the time since ranks of one group last met that a rank waits for the latest of
-  // them, computing one row and many rows at a time; where ranks outnumber the cores, what meeting
-  // adds to that time.
+  // What a rank waits for the latest of its group when they meet: a time of its own, and a part of
+  // the time since they last met, computing one row and many rows at a time. Where ranks outnumber
+  // the cores, wait_s is 0, and the part is what meeting adds to that time.
+  double wait_s = 0.0;
   double wait_fraction_one_row = 0.0;
   double wait_fraction_many_rows = 0.0;
   double host_link_latency_s = 0.0;    // between ranks of two hosts; 0: as within a host
@@ -87,6 +88,7 @@ inline constexpr std::array kClusterRates = {
     ClusterRate{"cache_flops_per_s", &Cluster::cache_flops_per_s},
     ClusterRate{"row_bytes_per_s", &Cluster::row_bytes_per_s},
     ClusterRate{"operation_s", &Cluster::operation_s},
+    ClusterRate{"wait_s", &Cluster::wait_s},
     ClusterRate{"wait_fraction_one_row", &Cluster::wait_fraction_one_row},
     ClusterRate{"wait_fraction_many_rows", &Cluster::wait_fraction_many_rows},
     ClusterRate{"link_latency_s", &Cluster::link_latency_s},

@@ -38,6 +38,7 @@ TEST(ClusterTest, ComesBackFromItsJson) {
                         .cache_flops_per_s = 10,
                         .row_bytes_per_s = 11,
                         .operation_s = 12,
+                        .wait_s = 12.5,
                         .wait_fraction_one_row = 13,
                         .wait_fraction_many_rows = 14,
                         .host_link_latency_s = 15,
@@ -46,7 +47,7 @@ TEST(ClusterTest, ComesBackFromItsJson) {
                         .host_collectives = {{.moved_bytes = 64, .seconds = 18},
                                              {.moved_bytes = int64_t{1} << 33, .seconds = 19}}};
   const core::Json document = ToJson(cluster);
-  EXPECT_EQ(document.size(), 23u);
+  EXPECT_EQ(document.size(), 24u);
   EXPECT_EQ(ToJson(ParseCluster(document, "c.json")), document);
   EXPECT_EQ(ParseCluster(document, "c.json").hosts, 2);
   EXPECT_EQ(ParseCluster(document, "c.json").host_link_bytes_per_s, 16);
