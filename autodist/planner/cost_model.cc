@@ -105,6 +105,7 @@ double ComputeTime(const spec::ModelConfig& config, const RankPart& part, const 
 struct StageTime {
   double compute_s = 0.0;  // of the slowest rank
   double total_s = 0.0;    // and its communication
+  double late_s = 0.0;     // beyond that, where another stage waits for it
 };
 
 std::vector<StageTime> StageTimes(const spec::ModelConfig& config, const Outline& outline,
@@ -124,11 +125,10 @@ std::vector<StageTime> StageTimes(const spec::ModelConfig& config, const Outline
     time.total_s = time.compute_s;
     const double layers =
         static_cast<double>(outline.stage_layers[static_cast<size_t>(stage)].size());
-    // A lone call waits for nobody but its predecessor, which is a part of the sum over stages.
     if (mesh.tp > 1)
       time.total_s += rates.Wait(call.rows, time.compute_s, 2.0 * layers);
-    else if (mesh.pp > 1 && calls_in_flight > 1.0)
-      time.total_s += rates.Wait(call.rows, time.compute_s, 1.0);
+    else
+      time.late_s = rates.Wait(call.rows, time.compute_s, 1.0);
     const int first = mesh.RankOf(stage, 0, 0);
     if (mesh.tp > 1) {
       const Link link = LinkBetween(mesh, cluster, first, first + mesh.tp - 1);
@@ -159,10 +159,14 @@ double Sum(const std::vector<StageTime>& times) {
   return sum;
 }
 
-double Slowest(const std::vector<StageTime>& times) {
-  double slowest = 0.0;
-  for (const StageTime& time : times) slowest = std::max(slowest, time.total_s);
-  return slowest;
+// From one call of a full pipeline to the next: the slowest stage sets the pace, unless another is
+// late now and then by more than it is faster.
+double Interval(const std::vector<StageTime>& times) {
+  const auto slowest = std::ranges::max_element(times, {}, &StageTime::total_s);
+  double interval = slowest->total_s;
+  for (auto time = times.begin(); time != times.end(); ++time)
+    if (time != slowest) interval = std::max(interval, time->total_s + time->late_s);
+  return interval;
 }
 
 }  // namespace
@@ -186,7 +190,7 @@ Prediction Predict(const spec::ModelConfig& config, const Outline& outline,
                     .keys = prompt / 2.0,
                     .logit_rows = batch / calls};
     const auto times = StageTimes(config, outline, cluster, call, calls);
-    result.prefill_s = Sum(times) + (calls - 1.0) * Slowest(times);
+    result.prefill_s = Sum(times) + (calls - 1.0) * Interval(times);
     result.prefill_tokens_per_s = batch * prompt / result.prefill_s;
     result.prefill_communication = 1.0 - calls * times.front().compute_s / result.prefill_s;
   }
@@ -200,7 +204,7 @@ Prediction Predict(const spec::ModelConfig& config, const Outline& outline,
     const spec::Mesh& mesh = outline.mesh;
     const double back =
         mesh.pp > 1 ? LinkBetween(mesh, cluster, 0, mesh.RankOf(mesh.pp - 1, 0, 0)).latency_s : 0.0;
-    const double step = std::max(Sum(times) + back, calls * Slowest(times));
+    const double step = std::max(Sum(times) + back, calls * Interval(times));
     result.decode_s = step * generated;
     result.decode_tokens_per_s = batch / step;
     result.decode_communication = 1.0 - calls * times.front().compute_s / step;

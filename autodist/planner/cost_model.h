@@ -11,7 +11,7 @@
 //         + Products(head)                                     last stage
 //           (of its last layer, all rows want queries, keys and values only; the rest is for rows
 //           that want logits)
-//         + Wait(all of this)              tp > 1: 2 * layers meetings; pp > 1 and C > 1: one
+//         + Wait(all of this), with 2 * layers meetings        tp > 1
 //       + 2 * layers * sum(rows)                               tp > 1
 //       + all_reduce(rows) on the first stage, two latencies on the last    vocabulary
 //       + send(rows)                                           but for the last stage
@@ -19,9 +19,10 @@
 // where all_reduce(rows) moves 2 (tp - 1) / tp * message, message = 4 * rows * hidden; sum(rows) is
 // the same below 16 rows, from there on one message out and one in the compute dtype back, times
 // (tp - 1) / tp, in two steps; send(rows) moves a message. What moving takes, Link::Seconds() says.
-// C calls in flight then take  sum_s t_s + (C - 1) * max_s t_s  when each goes through once
-// (prefill: the chunks of all prompts), and max(sum_s t_s + latency, C * max_s t_s) per token when
-// they go round and round (decode: the micro-batches).
+// C calls in flight then take  sum_s t_s + (C - 1) * i  when each goes through once (prefill: the
+// chunks of all prompts), and max(sum_s t_s + latency, C * i) per token when they go round and
+// round (decode: the micro-batches), where the interval i is the t_s of the slowest stage, or the
+// longest t_s + Wait(its computing), with one meeting, of the others, if that is more (tp 1).
 #ifndef AUTODIST_PLANNER_COST_MODEL_H_
 #define AUTODIST_PLANNER_COST_MODEL_H_
 
