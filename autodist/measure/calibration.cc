@@ -1,6 +1,7 @@
 #include "autodist/measure/calibration.h"
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <iterator>
 #include <vector>
@@ -15,12 +16,12 @@ namespace autodist::measure {
 namespace {
 
 constexpr double kLongestWaitS = 600;  // for ranks that measure alone
-// By collectives that are measured; from the second on the bytes double.
-constexpr int64_t kFewestBytes = 64, kSecondBytes = 1 << 10, kMostBytes = 2 << 20;
 // From here on a sum is made of two collectives, as where ranks share the rows of a prompt.
 constexpr int64_t kBytesToShare = 32 << 10;
-// What ranks compute between two collectives; so that those do not queue behind each other.
+// Between two collectives ranks read weights, here for so long: messages do not queue behind each
+// other, and find nothing of themselves and their code in the caches.
 constexpr double kPauseS = 200e-6;
+constexpr size_t kPauseBytes = size_t{64} << 20;
 // From so many rows on products compute, and a part of the weights says as much as all.
 constexpr int64_t kRowsThatCompute = 64;
 constexpr size_t kPartOfWeights = 4;
@@ -54,17 +55,16 @@ class Stopwatch {
     Rounds({body}, effort_.shortest_s * kOfBlock);
   }
 
-  // Of each collective the median over all calls, `pause_s` after the one before: what other ranks
-  // are late is not its own.
+  // Of each collective the median over all calls, with `pause` before each: what other ranks are
+  // late is not its own.
   std::vector<double> Collectives(const std::vector<std::function<void()>>& bodies,
-                                  double pause_s) const {
+                                  const std::function<void()>& pause) const {
     constexpr double kOfBlock = 0.2;  // there are many sizes, and every call counts by itself
     std::vector<std::vector<double>> calls(bodies.size());
     std::vector<std::function<void()>> paced;
     for (size_t i = 0; i < bodies.size(); ++i)
       paced.push_back([&, i] {
-        const Clock::time_point start = Clock::now();
-        while (SecondsSince(start) < pause_s) continue;
+        pause();
         calls[i].push_back(Seconds(bodies[i]));
       });
     Rounds(paced, effort_.shortest_s * kOfBlock);
@@ -130,20 +130,31 @@ double CoreReadRate(comm::Communicator& world, const device::Stream& stream, cor
   return MeanOf(world, alone) * world.size();
 }
 
+// 64 bytes, and 1 KiB to 2 MiB: up to the bytes to share four sizes to each doubling, 4, 5, 6 and 7
+// times a power of two. Hidden sizes of models are such numbers, and links have steps.
+std::vector<int64_t> BytesToMove() {
+  std::vector<int64_t> bytes = {64};
+  for (int64_t base = 1 << 10; base < kBytesToShare; base *= 2)
+    for (const int64_t quarters : {4, 5, 6, 7}) bytes.push_back(base / 4 * quarters);
+  for (int64_t most = kBytesToShare; most <= 2 << 20; most *= 2) bytes.push_back(most);
+  return bytes;
+}
+
 // Of this group, by the bytes that they move; `stopwatch` keeps all groups in step.
 std::vector<spec::CollectiveTime> MeasureCollectives(const Stopwatch& stopwatch,
-                                                     comm::Communicator& group, double pause_s) {
+                                                     comm::Communicator& group,
+                                                     const std::function<void()>& pause) {
   // A sum of f32 over n ranks moves 2 (n - 1) parts, each the n-th of it.
   const int64_t parts = 2 * (group.size() - 1);
   const auto part_of = [&](int64_t moved_bytes) {
     return std::max(int64_t{1}, moved_bytes / parts / static_cast<int64_t>(sizeof(float)));
   };
-  const device::Buffer data(static_cast<size_t>(group.size() * part_of(kMostBytes)) *
+  const std::vector<int64_t> sizes = BytesToMove();
+  const device::Buffer data(static_cast<size_t>(group.size() * part_of(sizes.back())) *
                             sizeof(float));
   std::vector<spec::CollectiveTime> times;
   std::vector<std::function<void()>> bodies;
-  for (int64_t bytes = kFewestBytes; bytes <= kMostBytes;
-       bytes = std::max(2 * bytes, kSecondBytes)) {
+  for (const int64_t bytes : sizes) {
     const int64_t moved = parts * part_of(bytes) * static_cast<int64_t>(sizeof(float));
     if (!times.empty() && moved <= times.back().moved_bytes) continue;  // many ranks
     times.push_back({.moved_bytes = moved});
@@ -155,7 +166,7 @@ std::vector<spec::CollectiveTime> MeasureCollectives(const Stopwatch& stopwatch,
       group.AllGather(own, whole).Wait();
     });
   }
-  const std::vector<double> seconds = stopwatch.Collectives(bodies, pause_s);
+  const std::vector<double> seconds = stopwatch.Collectives(bodies, pause);
   for (size_t i = 0; i < times.size(); ++i) times[i].seconds = seconds[i];
   return times;
 }
@@ -177,6 +188,10 @@ class Calibration {
 
   spec::Cluster Run() {
     take_turns_ = RanksTakeTurns();
+    if (world_.size() > 1 && !take_turns_) {
+      pause_data_ = device::Buffer(kPauseBytes);
+      std::memset(pause_data_.data(), 1, kPauseBytes);  // memory of its own
+    }
     cluster_.core_read_bytes_per_s = CoreReadRate(world_, stream_, dtype_, effort_);
     cluster_.row_bytes_per_s = OfHost(MeasureRows(stream_, dtype_, effort_.layers, stopwatch_));
     Products();
@@ -198,8 +213,17 @@ class Calibration {
  private:
   // What this rank reads of the host's.
   size_t bytes() const { return effort_.bytes_per_host / static_cast<size_t>(local_ranks_); }
-  // A pause of ranks that take turns would be a part of what their peers take.
-  double pause_s() const { return take_turns_ ? 0 : kPauseS; }
+  void Pause() {
+    // That of ranks that take turns would be a part of what their peers take.
+    if (take_turns_) return;
+    constexpr size_t kStep = 4096;
+    const Clock::time_point start = Clock::now();
+    while (SecondsSince(start) < kPauseS) {
+      if (pause_read_ + kStep > pause_data_.bytes()) pause_read_ = 0;
+      for (size_t end = pause_read_ + kStep; pause_read_ < end; pause_read_ += 64)
+        pause_sum_ = pause_sum_ + pause_data_.as<uint8_t>()[pause_read_];
+    }
+  }
   double OfHost(double rate) { return MeanOf(world_, rate) * local_ranks_; }
 
   void Products() {
@@ -247,7 +271,7 @@ class Calibration {
   }
 
   double MeetingAlone(const std::function<void()>& meet) {
-    return stopwatch_.Collectives({meet}, pause_s()).front();
+    return stopwatch_.Collectives({meet}, [this] { Pause(); }).front();
   }
 
   // What layers take longer with a meeting after each half than without: a rank's time in meetings
@@ -290,7 +314,8 @@ class Calibration {
   void Links() {
     const auto link_of = [&](int color, const char* name, double& latency_s, double& bytes_per_s) {
       const auto group = world_.Split(color, world_.rank(), name);
-      std::vector<spec::CollectiveTime> times = MeasureCollectives(stopwatch_, *group, pause_s());
+      std::vector<spec::CollectiveTime> times =
+          MeasureCollectives(stopwatch_, *group, [this] { Pause(); });
       for (spec::CollectiveTime& time : times) time.seconds = MeanOf(world_, time.seconds);
       const spec::CollectiveTime& few = times.front();
       const spec::CollectiveTime& many = times.back();
@@ -315,6 +340,9 @@ class Calibration {
   CalibrationEffort effort_;
   Stopwatch stopwatch_;
   bool take_turns_ = false;
+  device::Buffer pause_data_;
+  size_t pause_read_ = 0;
+  volatile uint8_t pause_sum_ = 0;  // so that the compiler reads
   spec::Cluster cluster_;
 };
 

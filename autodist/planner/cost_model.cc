@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include "autodist/planner/rates.h"
@@ -105,7 +106,7 @@ double ComputeTime(const spec::ModelConfig& config, const RankPart& part, const 
 struct StageTime {
   double compute_s = 0.0;  // of the slowest rank
   double total_s = 0.0;    // and its communication
-  double late_s = 0.0;     // beyond that, where another stage waits for it
+  double late_s = 0.0;     // how long a stage that takes as long waits for it
 };
 
 std::vector<StageTime> StageTimes(const spec::ModelConfig& config, const Outline& outline,
@@ -127,7 +128,7 @@ std::vector<StageTime> StageTimes(const spec::ModelConfig& config, const Outline
         static_cast<double>(outline.stage_layers[static_cast<size_t>(stage)].size());
     if (mesh.tp > 1)
       time.total_s += rates.Wait(call.rows, time.compute_s, 2.0 * layers);
-    else
+    else if (calls_in_flight > 1.0)
       time.late_s = rates.Wait(call.rows, time.compute_s, 1.0);
     const int first = mesh.RankOf(stage, 0, 0);
     if (mesh.tp > 1) {
@@ -159,14 +160,25 @@ double Sum(const std::vector<StageTime>& times) {
   return sum;
 }
 
-// From one call of a full pipeline to the next: the slowest stage sets the pace, unless another is
-// late now and then by more than it is faster.
+// How long one waits for another that takes `behind` less on average. Their difference is taken for
+// normal: with a deviation of s around 0 the wait is s / sqrt(2 pi), which is `late`; around -d it
+// is s * (phi(d / s) - d / s * Phi(-d / s)).
+double WaitFor(double late, double behind) {
+  if (late <= 0.0) return 0.0;
+  const double deviation = late * std::sqrt(2.0 * std::numbers::pi);
+  const double d = behind / deviation;
+  return late * std::exp(-0.5 * d * d) - behind * 0.5 * std::erfc(d / std::numbers::sqrt2);
+}
+
+// From one call of a full pipeline to the next: the slowest stage, and what it waits for another
+// that is late now and then by more than it is faster.
 double Interval(const std::vector<StageTime>& times) {
   const auto slowest = std::ranges::max_element(times, {}, &StageTime::total_s);
-  double interval = slowest->total_s;
+  double wait = 0.0;
   for (auto time = times.begin(); time != times.end(); ++time)
-    if (time != slowest) interval = std::max(interval, time->total_s + time->late_s);
-  return interval;
+    if (time != slowest)
+      wait = std::max(wait, WaitFor(time->late_s, slowest->total_s - time->total_s));
+  return slowest->total_s + wait;
 }
 
 }  // namespace

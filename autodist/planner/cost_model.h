@@ -21,8 +21,9 @@
 // (tp - 1) / tp, in two steps; send(rows) moves a message. What moving takes, Link::Seconds() says.
 // C calls in flight then take  sum_s t_s + (C - 1) * i  when each goes through once (prefill: the
 // chunks of all prompts), and max(sum_s t_s + latency, C * i) per token when they go round and
-// round (decode: the micro-batches), where the interval i is the t_s of the slowest stage, or the
-// longest t_s + Wait(its computing), with one meeting, of the others, if that is more (tp 1).
+// round (decode: the micro-batches), where the interval i is the longest t_s, and with tp 1 what
+// that stage waits for another: Wait(its computing), with one meeting, if it takes as long; less,
+// if it is faster.
 #ifndef AUTODIST_PLANNER_COST_MODEL_H_
 #define AUTODIST_PLANNER_COST_MODEL_H_
 
