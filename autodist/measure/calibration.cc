@@ -213,6 +213,7 @@ class Calibration {
  private:
   // What this rank reads of the host's.
   size_t bytes() const { return effort_.bytes_per_host / static_cast<size_t>(local_ranks_); }
+
   void Pause() {
     // That of ranks that take turns would be a part of what their peers take.
     if (take_turns_) return;
@@ -224,6 +225,7 @@ class Calibration {
         pause_sum_ = pause_sum_ + pause_data_.as<uint8_t>()[pause_read_];
     }
   }
+
   double OfHost(double rate) { return MeanOf(world_, rate) * local_ranks_; }
 
   void Products() {
@@ -242,8 +244,7 @@ class Calibration {
     cluster_.read_bytes_per_s =
         cluster_.products.front().weights_per_s * static_cast<double>(core::SizeOf(dtype_));
     cluster_.flops_per_s = cluster_.products.back().weights_per_s * 2.0 * spec::kManyRows;
-    if (world_.size() == 1) return;
-    Waits(all, some);
+    if (world_.size() > 1) Waits(all, some);
   }
 
   // Whether the ranks of any host have more threads than it has cores; the same on every rank.
@@ -255,13 +256,16 @@ class Calibration {
   // With one row a rank waits w = wait_s + fraction * t after computing for t: two different t,
   // half a layer and all layers, give both.
   void Waits(const LayerStack& all, const LayerStack& some) {
+    const double alone_s =
+        stopwatch_.Collectives({[this] { Meet(); }}, [this] { Pause(); }).front();
     if (take_turns_) {
-      cluster_.wait_fraction_one_row = AddedByMeetings(all, 1);
-      cluster_.wait_fraction_many_rows = AddedByMeetings(some, spec::kManyRows);
+      cluster_.wait_fraction_one_row = AddedByMeetings(all, 1, alone_s);
+      cluster_.wait_fraction_many_rows = AddedByMeetings(some, spec::kManyRows, alone_s);
       return;
     }
-    const Meeting half = MeanMeeting(all, 1, all.meetings()), whole = MeanMeeting(all, 1, 1),
-                  many = MeanMeeting(some, spec::kManyRows, some.meetings());
+    const Meeting half = MeanMeeting(all, 1, all.meetings(), alone_s),
+                  whole = MeanMeeting(all, 1, 1, alone_s),
+                  many = MeanMeeting(some, spec::kManyRows, some.meetings(), alone_s);
     const double fraction =
         std::clamp((whole.wait_s - half.wait_s) / std::max(whole.work_s - half.work_s, 1e-12), 0.0,
                    half.wait_s / half.work_s);
@@ -270,36 +274,32 @@ class Calibration {
     cluster_.wait_fraction_many_rows = std::max(0.0, many.wait_s - cluster_.wait_s) / many.work_s;
   }
 
-  double MeetingAlone(const std::function<void()>& meet) {
-    return stopwatch_.Collectives({meet}, [this] { Pause(); }).front();
+  void Meet() {
+    float value = 0;
+    world_.AllReduce({&value, 1, 1}).Wait();
   }
 
   // What layers take longer with a meeting after each half than without: a rank's time in meetings
-  // is first of all its peers' work, which the rates of the host count already.
-  double AddedByMeetings(const LayerStack& stack, int64_t rows) {
-    float value = 0;
-    const auto meet = [&] { world_.AllReduce({&value, 1, 1}).Wait(); };
-    const double alone_s = MeetingAlone(meet);
-    const std::vector<double> seconds =
-        stopwatch_({[&] { stack.Run(stream_, rows, meet); }, [&] { stack.Run(stream_, rows); }});
+  // is first of all its peers' work, which the rates of the host count already. `alone_s`: of a
+  // meeting without work before it.
+  double AddedByMeetings(const LayerStack& stack, int64_t rows, double alone_s) {
+    const std::vector<double> seconds = stopwatch_(
+        {[&] { stack.Run(stream_, rows, [this] { Meet(); }); }, [&] { stack.Run(stream_, rows); }});
     const double with_s = MeanOf(world_, seconds[0] - stack.meetings() * alone_s);
     return std::max(0.0, with_s / MeanOf(world_, seconds[1]) - 1.0);
   }
 
   struct Meeting {
-    double wait_s;  // beyond what it takes without work before it
+    double wait_s;  // beyond `alone_s`, what it takes without work before it
     double work_s;  // since the one before
   };
   // Of once through the layers with so many meetings: one after each half of a layer, or one at the
   // end of all.
-  Meeting MeanMeeting(const LayerStack& stack, int64_t rows, double meetings) {
-    float value = 0;
-    const auto meet = [&] { world_.AllReduce({&value, 1, 1}).Wait(); };
-    const double alone_s = MeetingAlone(meet);
+  Meeting MeanMeeting(const LayerStack& stack, int64_t rows, double meetings, double alone_s) {
     std::vector<double> waits, works;
     stopwatch_.Repeat([&] {
       double in_meetings_s = 0;
-      const auto timed = [&] { in_meetings_s += Seconds(meet); };
+      const auto timed = [&] { in_meetings_s += Seconds([this] { Meet(); }); };
       const double all_s = Seconds([&] {
         if (meetings > 1) return stack.Run(stream_, rows, timed);
         stack.Run(stream_, rows);

@@ -35,10 +35,10 @@ struct CalibrationEffort {
 //                           cores, what meeting adds
 //   attention_*, cache_*    kernel_rates.h
 //   row_bytes_per_s, operation_s
-//   collectives             sums over ranks that move 64 bytes to 2 MiB, one at a time as between
-//   the
-//                           halves of layers: AllReduce(), from 32 KiB on ReduceScatter() and
-//                           AllGather(); within a host and (host_*) between hosts
+//   collectives             sums over ranks that move 64 bytes to 2 MiB, each after reading memory
+//                           where ranks do not outnumber the cores: AllReduce(), from 32 KiB on
+//                           ReduceScatter() and AllGather(); within a host and (host_*) between
+//                           hosts
 //   link_*, host_link_*     the first of these, and the rate of the last
 spec::Cluster Calibrate(comm::Communicator& world, device::Stream& stream, int hosts, int cores,
                         core::DType dtype, const CalibrationEffort& effort = {});
