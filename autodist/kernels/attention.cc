@@ -1,13 +1,13 @@
 #include "autodist/kernels/attention.h"
 
 #include <algorithm>
-#include <atomic>
 #include <vector>
 
 #include "autodist/core/check.h"
 #include "autodist/device/buffer.h"
 #include "autodist/kernels/cpu/kernel_table.h"
 #include "autodist/kernels/kv_pages.h"
+#include "autodist/kernels/task_queue.h"
 
 namespace autodist::kernels {
 namespace {
@@ -88,14 +88,13 @@ void RunTasks(device::Stream& stream, DType page_dtype, std::vector<AttentionTas
             [](const auto& a, const auto& b) { return Cost(a) > Cost(b); });
   const cpu::KernelTable& table = cpu::TableFor(stream.isa());
   const auto kernel = page_dtype == DType::kF32 ? table.attention_f32 : table.attention_bf16;
-  std::atomic<size_t> next{0};
+  TaskQueue queue(tasks.size(), stream.pool().threads());
   const auto work = [&](int worker) {
-    for (size_t i = next.fetch_add(1), after; i < tasks.size(); i = after) {
-      after = next.fetch_add(1);
+    queue.Work([&](size_t i, size_t next) {
       AttentionTask& task = tasks[i];
-      task.next = after < tasks.size() ? &tasks[after] : nullptr;
+      task.next = next < tasks.size() ? &tasks[next] : nullptr;
       kernel(task, stream.Scratch(worker, cpu::AttentionScratchBytes(Rows(task), task.head_dim)));
-    }
+    });
   };
   if (tasks.size() == 1) {
     work(0);
