@@ -76,14 +76,15 @@ void HandOut(device::Stream& stream, int64_t pieces, int64_t turns, const Body& 
 }
 
 // Calls run(begin, end, worker) for the pieces, of piece_bytes each, of the weight of a
-// matrix-vector product.
+// matrix-vector product. Kernels read up to `at_once` pieces together: turns have as many.
 template <typename Body>
-void SplitMatrixVector(device::Stream& stream, int64_t pieces, size_t piece_bytes,
+void SplitMatrixVector(device::Stream& stream, int64_t pieces, size_t piece_bytes, int64_t at_once,
                        const Body& run) {
   constexpr int64_t kTurnBytes = 512 * 1024;
   constexpr int64_t kFewest = 4;  // turns of each thread: so little is the last one's share
   const int64_t threads = stream.pool().threads();
-  const int64_t turns = std::min(pieces, pieces * static_cast<int64_t>(piece_bytes) / kTurnBytes);
+  const int64_t turns = std::min((pieces + at_once - 1) / at_once,
+                                 pieces * static_cast<int64_t>(piece_bytes) / kTurnBytes);
   if (threads == 1 || turns < kFewest * threads) return stream.pool().ParallelFor(pieces, run);
   HandOut(stream, pieces, turns, run);
 }
@@ -113,14 +114,14 @@ void SplitManyRows(device::Stream& stream, int64_t rows, int64_t pieces, const B
   }
 }
 
-// The same for any number of rows.
+// The same for any number of rows; piece_bytes and at_once as in SplitMatrixVector().
 template <typename Body>
 void SplitLinear(device::Stream& stream, int64_t rows, int64_t pieces, size_t piece_bytes,
-                 const Body& run) {
+                 int64_t at_once, const Body& run) {
   if (rows >= kMatrixVectorRows) return SplitManyRows(stream, rows, pieces, run);
-  SplitMatrixVector(stream, pieces, piece_bytes, [&](int64_t begin, int64_t end, int worker) {
-    run(0, rows, begin, end - begin, worker);
-  });
+  SplitMatrixVector(
+      stream, pieces, piece_bytes, at_once,
+      [&](int64_t begin, int64_t end, int worker) { run(0, rows, begin, end - begin, worker); });
 }
 
 // The same for rows that are laid out in tiles. Each thread keeps the rows in its cache, so that

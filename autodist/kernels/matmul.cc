@@ -20,7 +20,7 @@ device::OpKind KindOf(int64_t rows) {
 // The codes of a quantised weight times x as it is.
 void LinearCodes(device::Stream& stream, const cpu::KernelTable& table, const LinearCall& call) {
   const PackedLayout& layout = call.weight.layout;
-  SplitLinear(stream, call.x_MK.rows(), layout.blocks(), layout.block_bytes(),
+  SplitLinear(stream, call.x_MK.rows(), layout.blocks(), layout.block_bytes(), /*at_once=*/1,
               [&](int64_t first_row, int64_t rows, int64_t block, int64_t blocks, int worker) {
                 cpu::QuantisedTask task{call.Part(first_row, rows, block, blocks), layout.format,
                                         layout.lead, call.x_MK.dtype()};
@@ -47,6 +47,7 @@ void GateRows(device::Stream& stream, const LinearCall& call, ActivationKind kin
   const auto kernel =
       call.x_MK.dtype() == DType::kBF16 ? table.linear_gated_bf16 : table.linear_gated_f32;
   SplitLinear(stream, y_MF.rows(), y_MF.cols() / kBlock, 2 * call.weight.layout.block_bytes(),
+              std::max<int64_t>(1, table.blocks_at_once / 2),
               [&](int64_t row, int64_t rows, int64_t block, int64_t blocks, int worker) {
                 cpu::GatedTask task =
                     GatedShare(call, kind, y_MF, row, rows, block * kBlock, blocks * kBlock);
@@ -120,7 +121,7 @@ void Linear(device::Stream& stream, core::ConstTensorView x_MK, const PackedWeig
   if (MultipliesCodes(stream, table, call)) return LinearCodes(stream, table, call);
   if (IsTiled(stream, call)) return LinearTiled(stream, call);
   const auto kernel = x_MK.dtype() == DType::kBF16 ? table.linear_bf16 : table.linear_f32;
-  SplitLinear(stream, x_MK.rows(), layout.blocks(), layout.block_bytes(),
+  SplitLinear(stream, x_MK.rows(), layout.blocks(), layout.block_bytes(), table.blocks_at_once,
               [&](int64_t first_row, int64_t rows, int64_t block, int64_t blocks, int worker) {
                 cpu::LinearTask task = call.Part(first_row, rows, block, blocks);
                 task.x = x_MK.Rows(first_row, rows).data();

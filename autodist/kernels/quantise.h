@@ -7,7 +7,8 @@
 // The scale may be negative: the levels are not symmetric, and either end may serve the largest
 // weight. Of 24 (int8) or 16 (int4) scales near largest weight / last level, each rounded to f16,
 // that with the smallest sum of squared errors is taken; a code is the nearest level. No data is
-// needed, and activations are not quantised. A group that holds a NaN or an infinity is NaN.
+// needed, and activations are not quantised (AVX2 multiplies those of bf16 in 16 bits, see
+// cpu/quant_pairs_avx2-inl.h). A group that holds a NaN or an infinity is NaN.
 //
 // Memory of 64 outputs x 32 inputs (a group row of a PackedLayout block), read straight forward:
 //   scales  [64] f16

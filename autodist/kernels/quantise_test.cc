@@ -240,6 +240,50 @@ TEST_P(QuantiseTest, LinearEqualsTheReferenceOnDequantisedWeights) {
   }
 }
 
+// Whole numbers, which AVX2 makes of bf16, are as fine as 2^-15 of the largest input of a group.
+TEST_P(QuantiseTest, SmallInputsBesideALargeOneCountAndExtremeOnesAreNotLost) {
+  constexpr int64_t kN = 70, kK = 96;
+  for (const WeightFormat format : kFormats) {
+    const QuantisedWeight weight(stream_, BellShaped(kN, kK, 9), format);
+    const std::vector<double> w = weight.values();
+    for (const double largest : {1.0, 0x1p-100, 0x1p100, 0x1p-130}) {
+      for (const int64_t m : {1, 2, 3, 4, 7}) {
+        const TestMatrix x = TestMatrix(DType::kBF16, m, kK).Randomize(10);
+        for (int64_t i = 0; i < m; ++i) {
+          for (int64_t k = 0; k < kK; ++k) {
+            const double spread = k % 32 == 5 ? 1.0 : std::ldexp(1.0, -static_cast<int>(k % 20));
+            WriteElement(x.view(), i, k, x.at(i, k) * spread * largest);
+          }
+          WriteElement(x.view(), i, 32, largest);
+        }
+        const std::vector<double> expected = reference::Linear(x.values(), w, m, kN, kK);
+        double sum = 0;
+        for (const double value : w) sum = std::max(sum, std::abs(value) * kK);
+        const TestMatrix y(DType::kF32, m, kN);
+        Linear(stream_, x.view(), weight.view(), y.view());
+        // Below 2^-112 units cannot follow; sums below 2^-126 have fewer bits, or are flushed.
+        const double finest = std::max(largest * 0x1p-15, 0x1p-126);
+        ExpectNear(y, expected, sum * (finest + largest * 64 * Epsilon(DType::kF32)));
+      }
+    }
+  }
+}
+
+TEST_P(QuantiseTest, NaNAndInfinityOfAnInputReachEveryOutputOfTheirRow) {
+  constexpr int64_t kN = 70, kK = 96;
+  for (const WeightFormat format : kFormats) {
+    const QuantisedWeight weight(stream_, BellShaped(kN, kK, 9), format);
+    for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+      const TestMatrix x = TestMatrix(DType::kBF16, 3, kK).Randomize(10);
+      WriteElement(x.view(), 1, 40, bad);
+      const TestMatrix y(DType::kF32, 3, kN);
+      Linear(stream_, x.view(), weight.view(), y.view());
+      for (int64_t i = 0; i < 3 * kN; ++i)
+        EXPECT_EQ(std::isfinite(y.at(i / kN, i % kN)), i / kN != 1) << bad << " " << i;
+    }
+  }
+}
+
 std::vector<double> LinearOf(device::Isa isa, int threads, bool deterministic,
                              core::ConstTensorView x, const PackedWeight& weight) {
   device::ThreadPool pool(threads);

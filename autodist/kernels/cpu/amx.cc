@@ -13,6 +13,7 @@
 namespace autodist::kernels::cpu {
 namespace {
 constexpr int64_t kPrefetchBytes = 4096;
+constexpr int64_t kBlocksAtOnce = 1;
 // Each body uses those above it.
 // clang-format off
 #include "autodist/kernels/cpu/vec_avx512-inl.h"

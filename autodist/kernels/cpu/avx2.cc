@@ -3,6 +3,7 @@
 // the linker for the whole program.
 #include <immintrin.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -14,7 +15,8 @@
 #pragma GCC target("avx2,fma,f16c")
 namespace autodist::kernels::cpu {
 namespace {
-constexpr int64_t kPrefetchBytes = 4096;
+constexpr int64_t kPrefetchBytes = 1024;
+constexpr int64_t kBlocksAtOnce = 4;
 // Each body uses those above it.
 // clang-format off
 #include "autodist/kernels/cpu/vec_avx2-inl.h"
@@ -25,6 +27,7 @@ constexpr int64_t kPrefetchBytes = 4096;
 #include "autodist/kernels/cpu/attention-inl.h"
 #include "autodist/kernels/cpu/quant_avx2-inl.h"
 #include "autodist/kernels/cpu/quant-inl.h"
+#include "autodist/kernels/cpu/quant_pairs_avx2-inl.h"
 #include "autodist/kernels/cpu/quantise-inl.h"
 // clang-format on
 }  // namespace
@@ -46,8 +49,9 @@ const KernelTable& Avx2Table() {
       .linear_bf16 = LinearRows<core::BFloat16, WidenedPairOperand>,
       .linear_gated_f32 = LinearGatedRows<float, RowOperand<float>>,
       .linear_gated_bf16 = LinearGatedRows<core::BFloat16, WidenedPairOperand>,
+      .blocks_at_once = kBlocksAtOnce,
       .few_rows = 16,
-      .linear_quantised = LinearQuantised,
+      .linear_quantised = LinearQuantisedPairs,
       .dequantise = DequantiseBlock,
       .quantise = QuantiseGroup,
       .attention_f32 = AttentionRows<RowOperand<float>, FloatWeights>,

@@ -15,6 +15,7 @@ namespace {
 // CPUs with these instructions and without tiles are AMD's Zen 4 and later. Their prefetchers keep
 // up without help: asking took 3 % (Zen 4, two threads, products of one row in turn).
 constexpr int64_t kPrefetchBytes = 0;
+constexpr int64_t kBlocksAtOnce = 1;
 // Each body uses those above it.
 // clang-format off
 #include "autodist/kernels/cpu/vec_avx512-inl.h"

@@ -170,6 +170,8 @@ struct KernelTable {
   void (*linear_bf16)(const LinearTask& task, void* scratch);
   void (*linear_gated_f32)(const GatedTask& task, void* scratch);
   void (*linear_gated_bf16)(const GatedTask& task, void* scratch);
+  // Blocks that products of one row read together; they want shares of at least as many.
+  int64_t blocks_at_once = 1;
   // bf16 on matrix tiles; nullptr where the CPU has none. linear_bf16 and linear_gated_bf16 are
   // then for at most TiledRows::kFewRows rows. The others are for more, with the same bits; their
   // `scratch` holds TiledLinearScratchBytes() of the share's rows and outputs, gates and ups

@@ -119,13 +119,12 @@ constexpr int VectorsAtOnce() {
   return R * 2 * 4 + 4 <= kFree ? 4 : R * 2 * 2 + 2 <= kFree ? 2 : 1;
 }
 
-// sums[R, 64] = a[R, groups * 32] * codes of one block.
+// sums[R, 64] += a[R, groups * 32] * codes of one block.
 template <typename Codes, int R>
 inline void MultiplyGroups(const float* a, int64_t a_stride, const uint8_t* block, int64_t groups,
                            float* sums) {
   constexpr int kVectors = PackedLayout::kBlock / kLanes;
   constexpr int kAtOnce = VectorsAtOnce<R>();
-  __builtin_memset(sums, 0, R * PackedLayout::kBlock * sizeof(float));
   for (int64_t group = 0; group < groups; ++group) {
     AUTODIST_PREFETCH_CODES(block);
     AUTODIST_PREFETCH_CODES(block + 64);
@@ -137,37 +136,53 @@ inline void MultiplyGroups(const float* a, int64_t a_stride, const uint8_t* bloc
   }
 }
 
-template <typename Codes, int R = kMostQuantisedRows>
-inline void MultiplyGroupsOf(int64_t rows, const float* a, int64_t a_stride, const uint8_t* block,
-                             int64_t groups, float* sums) {
-  if (rows == R) return MultiplyGroups<Codes, R>(a, a_stride, block, groups, sums);
-  if constexpr (R > 1) MultiplyGroupsOf<Codes, R - 1>(rows, a, a_stride, block, groups, sums);
+// A row of x in f32: `lead` zeros, the inputs, zeros up to `spread` of them.
+inline void SpreadInputs(const QuantisedTask& task, int64_t row, int64_t spread, float* a) {
+  const LinearTask& linear = task.linear;
+  const auto* const x = static_cast<const uint8_t*>(linear.x) +
+                        static_cast<size_t>(row * linear.x_stride) * core::SizeOf(task.x_dtype);
+  const int64_t tail = spread - task.lead - linear.k;
+  __builtin_memset(a, 0, static_cast<size_t>(task.lead) * sizeof(float));
+  ConvertRow(task.x_dtype, x, core::DType::kF32, a + task.lead, linear.k);
+  __builtin_memset(a + task.lead + linear.k, 0, static_cast<size_t>(tail) * sizeof(float));
 }
 
-// Rows of x in f32: `lead` zeros, the inputs, zeros up to a whole group.
-inline void SpreadInputs(const QuantisedTask& task, int64_t first_row, int64_t rows,
-                         int64_t a_stride, float* a) {
-  const LinearTask& linear = task.linear;
-  const size_t element = core::SizeOf(task.x_dtype);
-  for (int64_t row = 0; row < rows; ++row, a += a_stride) {
-    const auto* const x = static_cast<const uint8_t*>(linear.x) +
-                          static_cast<size_t>((first_row + row) * linear.x_stride) * element;
-    const int64_t tail = a_stride - task.lead - linear.k;
-    __builtin_memset(a, 0, static_cast<size_t>(task.lead) * sizeof(float));
-    ConvertRow(task.x_dtype, x, core::DType::kF32, a + task.lead, linear.k);
-    __builtin_memset(a + task.lead + linear.k, 0, static_cast<size_t>(tail) * sizeof(float));
+// How LinearCodes() spreads rows of x, of Stride() elements each, and adds the products of up to
+// kMostRows of them with a block to their sums.
+template <typename Codes>
+struct FloatMethod {
+  using A = float;
+  static constexpr int kMostRows = kMostQuantisedRows;
+  static int64_t Stride(int64_t groups) { return groups * core::kGroupInputs; }
+  static void Spread(const QuantisedTask& task, int64_t first_row, int64_t rows, int64_t groups,
+                     A* a) {
+    for (int64_t row = 0; row < rows; ++row, a += Stride(groups))
+      SpreadInputs(task, first_row + row, Stride(groups), a);
   }
+  template <int R>
+  static void Multiply(const A* a, int64_t stride, const uint8_t* block, int64_t groups,
+                       float* sums) {
+    MultiplyGroups<Codes, R>(a, stride, block, groups, sums);
+  }
+};
+
+// Method::Multiply() for a number of rows that is known at run time only.
+template <typename Method, int R = Method::kMostRows>
+inline void MultiplyGroupsOf(int64_t rows, const typename Method::A* a, int64_t stride,
+                             const uint8_t* block, int64_t groups, float* sums) {
+  if (rows == R) return Method::template Multiply<R>(a, stride, block, groups, sums);
+  if constexpr (R > 1) MultiplyGroupsOf<Method, R - 1>(rows, a, stride, block, groups, sums);
 }
 
 // The share of one thread.
-template <typename Codes>
+template <typename Method>
 void LinearCodes(const QuantisedTask& task, void* scratch) {
   constexpr int64_t kBlock = PackedLayout::kBlock;
   const LinearTask& linear = task.linear;
   const int64_t groups = (task.lead + linear.k + core::kGroupInputs - 1) / core::kGroupInputs;
-  const int64_t a_stride = groups * core::kGroupInputs;
+  const int64_t stride = Method::Stride(groups);
   auto* const sums = static_cast<float*>(scratch);
-  float* const a = sums + kQuantisedRows * kBlock;
+  auto* const a = reinterpret_cast<typename Method::A*>(sums + kQuantisedRows * kBlock);
   // The loop does not ask for its first codes; they come while x is converted.
   const auto* const weight = static_cast<const uint8_t*>(linear.weight);
   for (int64_t line = 0; line < kFarAhead; line += kLineBytes)
@@ -175,13 +190,14 @@ void LinearCodes(const QuantisedTask& task, void* scratch) {
   for (int64_t first_row = 0; first_row < linear.rows; first_row += kQuantisedRows) {
     const int64_t rows =
         linear.rows - first_row < kQuantisedRows ? linear.rows - first_row : kQuantisedRows;
-    SpreadInputs(task, first_row, rows, a_stride, a);
+    Method::Spread(task, first_row, rows, groups, a);
     for (int64_t output = 0; output < linear.outputs; output += kBlock) {
       const uint8_t* const block = static_cast<const uint8_t*>(linear.weight) +
                                    static_cast<size_t>(output / kBlock) * linear.block_bytes;
-      for (int64_t row = 0; row < rows; row += kMostQuantisedRows) {
-        MultiplyGroupsOf<Codes>(rows - row < kMostQuantisedRows ? rows - row : kMostQuantisedRows,
-                                a + row * a_stride, a_stride, block, groups, sums + row * kBlock);
+      __builtin_memset(sums, 0, static_cast<size_t>(rows * kBlock) * sizeof(float));
+      for (int64_t row = 0; row < rows; row += Method::kMostRows) {
+        MultiplyGroupsOf<Method>(rows - row < Method::kMostRows ? rows - row : Method::kMostRows,
+                                 a + row * stride, stride, block, groups, sums + row * kBlock);
       }
       FinishBlock(linear, first_row, rows, output, sums);
     }
@@ -189,8 +205,8 @@ void LinearCodes(const QuantisedTask& task, void* scratch) {
 }
 
 inline void LinearQuantised(const QuantisedTask& task, void* scratch) {
-  (task.format == core::WeightFormat::kInt8 ? LinearCodes<Int8Codes>
-                                            : LinearCodes<Int4Codes>)(task, scratch);
+  (task.format == core::WeightFormat::kInt8 ? LinearCodes<FloatMethod<Int8Codes>>
+                                            : LinearCodes<FloatMethod<Int4Codes>>)(task, scratch);
 }
 
 // One vector of outputs of a group, two inputs at a time, to `panel`, which begins at the group's
@@ -240,5 +256,3 @@ inline void DequantiseBlock(core::WeightFormat format, const void* block, int64_
          : DequantiseGroups<Int4Codes, core::BFloat16>)(bytes, groups, panel);
   }
 }
-
-#undef AUTODIST_PREFETCH_CODES
