@@ -15,6 +15,7 @@
 #pragma GCC target("avx2,fma,f16c")
 namespace autodist::kernels::cpu {
 namespace {
+// Measured on Zen 3, whose prefetchers end at each page: bench/results/2026-11-23-zen3.md.
 constexpr int64_t kPrefetchBytes = 1024;
 constexpr int64_t kBlocksAtOnce = 4;
 // Each body uses those above it.

@@ -281,8 +281,6 @@ int64_t SlabInputs(const LinearTask& task) {
   return kSlab;
 }
 
-constexpr int64_t kMostBlocks = 4;  // that are multiplied together
-
 // body(first, count) for `blocks` in groups of at most `most`, as even as can be.
 template <typename Body>
 inline void ForEachGroup(int64_t blocks, int64_t most, const Body& body) {

@@ -5,9 +5,10 @@
 
 namespace autodist::kernels::cpu {
 
-// The sums of a chunk, of the four blocks that are multiplied together, and a slab of x in f32.
+// The sums of a chunk, of the blocks that are multiplied together, and a slab of x in f32.
 size_t LinearScratchBytes() {
-  return static_cast<size_t>(kRowChunk * (4 * PackedLayout::kBlock + kSlab)) * sizeof(float);
+  return static_cast<size_t>(kRowChunk * (kMostBlocks * PackedLayout::kBlock + kSlab)) *
+         sizeof(float);
 }
 
 // Sums of 32 rows x half a block: when all inputs are one slab, of a block of gates and of two

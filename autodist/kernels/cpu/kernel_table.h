@@ -202,6 +202,8 @@ struct KernelTable {
 // its scratch.
 inline constexpr int64_t kRowChunk = 96;
 inline constexpr int64_t kSlab = 256;
+// The most blocks that it multiplies together; their sums are in the scratch, too.
+inline constexpr int64_t kMostBlocks = 4;
 size_t LinearScratchBytes();
 size_t TiledLinearScratchBytes(const TiledRows& shape, int64_t rows, int64_t outputs);
 // Rows of x that linear_quantised() keeps at hand.

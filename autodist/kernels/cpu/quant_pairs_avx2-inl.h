@@ -133,6 +133,9 @@ struct PairMethod {
   // The row in f32 lies behind the last one that there can be.
   static void Spread(const QuantisedTask& task, int64_t first_row, int64_t rows, int64_t groups,
                      A* a) {
+    // QuantisedScratchBytes() is for rows of floats.
+    constexpr size_t kFloats = core::kGroupInputs * sizeof(float);
+    static_assert(kQuantisedRows * sizeof(A) + kFloats <= kQuantisedRows * kFloats);
     auto* const row_in_f32 = reinterpret_cast<float*>(a + kQuantisedRows * groups);
     for (int64_t row = 0; row < rows; ++row, a += groups) {
       SpreadInputs(task, first_row + row, groups * core::kGroupInputs, row_in_f32);
