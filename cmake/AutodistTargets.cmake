@@ -34,15 +34,25 @@ function(autodist_library folder)
   endforeach()
 endfunction()
 
-# autodist_test(NAME SRCS x_test.cc ... DEPS core text ... [LABELS unit] [EXTERNAL ...] [SHARDS n] [TIMEOUT seconds])
-# One GoogleTest program; SHARDS > 1 registers it n times so that ctest -j spreads it.
+if(AUTODIST_BUILD_TESTS)
+  add_custom_target(threaded_tests)
+endif()
+
+# autodist_test(NAME SRCS x_test.cc ... DEPS core text ... [THREADED] [LABELS unit] [EXTERNAL ...] [SHARDS n]
+#               [TIMEOUT seconds])
+# One GoogleTest program; SHARDS > 1 registers it n times so that ctest -j spreads it. THREADED: its code has
+# several threads, so ThreadSanitizer runs it (label `threads`; the target threaded_tests builds all of them).
 function(autodist_test name)
-  cmake_parse_arguments(ARG "" "SHARDS;TIMEOUT" "SRCS;DEPS;LABELS;EXTERNAL;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "THREADED" "SHARDS;TIMEOUT" "SRCS;DEPS;LABELS;EXTERNAL;ENVIRONMENT" ${ARGN})
   if(NOT AUTODIST_BUILD_TESTS)
     return()
   endif()
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
+  endif()
+  if(ARG_THREADED)
+    list(APPEND ARG_LABELS threads)
+    add_dependencies(threaded_tests ${name})
   endif()
   if(NOT ARG_SHARDS)
     set(ARG_SHARDS 1)

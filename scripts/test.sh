@@ -4,7 +4,8 @@
 #
 # usage: scripts/test.sh [--sanitizers]
 #   (nothing)     the release preset and all of its tests; where nvcc is installed, the cuda preset and its tests
-#   --sanitizers  the dev preset (ASan, UBSan) and the tsan preset with the unit and parity tests
+#   --sanitizers  the dev preset (ASan, UBSan) with the unit and parity tests, and the tsan preset with those of
+#                 them that have several threads
 # Exit status 0 only when every test passed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,15 +15,15 @@ case "$#:${1-}" in
   0:) ;;
   1:--sanitizers) stage=sanitizers ;;
   *)
-    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
 
-# build PRESET [cmake arguments]
+# build PRESET TARGET [cmake arguments]
 build() {
-  cmake --preset "$1" --log-level=WARNING "${@:2}"
-  cmake --build --preset "$1"
+  cmake --preset "$1" --log-level=WARNING "${@:3}"
+  cmake --build --preset "$1" --target "$2"
 }
 
 # The cuda preset differs from release in few files: only the program and the tests of those are built.
@@ -53,13 +54,14 @@ without_aslr() {
 
 scripts/install_deps.sh
 if [[ $stage == release ]]; then
-  build release
+  build release all
   run_tests release
   check_cuda
 else
   # MPI is left out: Open MPI is not built with the sanitizers, and no unit or parity test uses it.
-  for preset in dev tsan; do
-    build "$preset" -DAUTODIST_WITH_MPI=OFF -DAUTODIST_BUILD_EXAMPLES=OFF
-    run_tests "$preset" -L '^(unit|parity)$'
-  done
+  without_mpi=(-DAUTODIST_WITH_MPI=OFF -DAUTODIST_BUILD_EXAMPLES=OFF)
+  build dev all "${without_mpi[@]}"
+  run_tests dev -L '^(unit|parity)$'
+  build tsan threaded_tests "${without_mpi[@]}"
+  run_tests tsan -L '^threads$'
 fi

@@ -1,5 +1,6 @@
 #include "autodist/cli/arguments.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
 #include <optional>
@@ -82,10 +83,17 @@ std::string ScalarText(const core::Json& value, const std::string& source) {
   throw BadInput("{} must be a string, a number, a boolean or a list of them", source);
 }
 
+// How a source calls an option: by one of its long names.
+struct Spelling {
+  std::string name;    // "no-resume"
+  std::string source;  // "AUTODIST_NO_RESUME", or the field "no_resume"
+};
+
 // `names` are spellings of one flag that a source gives.
-void CheckOneSpelling(const std::vector<std::string>& names, const std::string& source) {
+void CheckOneSpelling(const std::vector<Spelling>& names, const std::string& source) {
   if (names.size() > 1)
-    throw BadInput("{}{} and {} are the same flag: give one of them", source, names[0], names[1]);
+    throw BadInput("{}{} and {} are the same flag: give one of them", source, names[0].source,
+                   names[1].source);
 }
 
 // One option's value from one source, and where the completed arguments grow.
@@ -93,31 +101,46 @@ class Completion {
  public:
   explicit Completion(std::vector<std::string>& arguments) : arguments_(arguments) {}
 
-  void Add(const CLI::Option& option, const std::string& value, const std::string& source) {
-    const std::string name = "--" + option.get_lnames().front();
+  // `given_name` is one of the option's; it decides which way a switch with names for both is set.
+  void Add(const CLI::Option& option, const std::string& given_name, const std::string& value,
+           const std::string& source) {
+    const std::string& name =
+        option.get_fnames().empty() ? option.get_lnames().front() : given_name;
     if (TakesValue(option)) {
-      arguments_.insert(arguments_.end(), {name, value});
+      arguments_.insert(arguments_.end(), {"--" + name, value});
     } else if (value == "true" || value == "1") {
-      arguments_.push_back(name);
+      arguments_.push_back("--" + name);
     } else if (value != "false" && value != "0") {
       throw BadInput("{} is {}, must be true or false", source, value);
+    } else if (!option.get_fnames().empty()) {
+      arguments_.push_back("--" + Opposite(option, name));
     }
   }
 
-  void Add(const CLI::Option& option, const core::Json& value, const std::string& source) {
-    if (!value.is_array()) return Add(option, ScalarText(value, source), source);
+  void Add(const CLI::Option& option, const std::string& name, const core::Json& value,
+           const std::string& source) {
+    if (!value.is_array()) return Add(option, name, ScalarText(value, source), source);
     std::string joined;
     for (const core::Json& element : value) {
       if (option.get_items_expected_max() > 1) {
-        Add(option, ScalarText(element, source), source);
+        Add(option, name, ScalarText(element, source), source);
       } else {
         joined += (joined.empty() ? "" : ",") + ScalarText(element, source);
       }
     }
-    if (option.get_items_expected_max() <= 1) Add(option, joined, source);
+    if (option.get_items_expected_max() <= 1) Add(option, name, joined, source);
   }
 
  private:
+  // Of a switch that has names for both: "no-resume" for "resume", and the other way round.
+  static std::string Opposite(const CLI::Option& option, const std::string& name) {
+    const std::vector<std::string>& off = option.get_fnames();
+    if (std::find(off.begin(), off.end(), name) == off.end()) return off.front();
+    for (const std::string& other : option.get_lnames())
+      if (std::find(off.begin(), off.end(), other) == off.end()) return other;
+    return name;
+  }
+
   std::vector<std::string>& arguments_;
 };
 
@@ -138,20 +161,22 @@ std::vector<std::string> CompleteArguments(
   std::set<std::string> known;
   Completion completion(arguments);
   for (const CLI::Option* option : app.get_options()) {
-    std::vector<std::string> variables, keys;
+    std::vector<Spelling> variables, keys;
     for (const std::string& name : option->get_lnames()) {
       if (name == "help" || name == "config") continue;
       const char* variable = environment(VariableName(name).c_str());
-      if (variable != nullptr && *variable != '\0') variables.push_back(VariableName(name));
+      if (variable != nullptr && *variable != '\0') variables.push_back({name, VariableName(name)});
       for (const std::string& key : {name, WithUnderscores(name)})
-        if (fields.contains(key) && known.insert(key).second) keys.push_back(key);
+        if (fields.contains(key) && known.insert(key).second) keys.push_back({name, key});
     }
     CheckOneSpelling(variables, "");
     CheckOneSpelling(keys, file + ": fields ");
     if (!variables.empty() && set.insert(option).second)
-      completion.Add(*option, std::string(environment(variables[0].c_str())), variables[0]);
+      completion.Add(*option, variables[0].name,
+                     std::string(environment(variables[0].source.c_str())), variables[0].source);
     if (!keys.empty() && set.insert(option).second)
-      completion.Add(*option, fields[keys[0]], file + ": field " + keys[0]);
+      completion.Add(*option, keys[0].name, fields[keys[0].source],
+                     file + ": field " + keys[0].source);
   }
   for (const auto& [key, value] : fields.items()) {
     if (known.count(key) == 0)

@@ -2,10 +2,13 @@
 #ifndef AUTODIST_CLI_ARGUMENTS_H_
 #define AUTODIST_CLI_ARGUMENTS_H_
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace autodist::cli {
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -25,6 +26,7 @@ class ArgumentsTest : public ::testing::Test {
     app_.add_option("--tensor-parallel-size,--tp", tp_);
     app_.add_option("--stop", stop_)->allow_extra_args(false);
     AddSwitch(app_, "--json", json_, "");
+    AddSwitch(app_, "--resume,!--no-resume", resume_, "");
     file_ = std::filesystem::temp_directory_path() /
             ("autodist_arguments_test_" + std::to_string(::getpid()) + ".json");
   }
@@ -51,9 +53,23 @@ class ArgumentsTest : public ::testing::Test {
   std::string model_, tp_;
   std::vector<std::string> stop_;
   bool json_ = false;
+  bool resume_ = true;
   std::map<std::string, std::string> environment_;
   std::filesystem::path file_;
 };
+
+// "false" for a switch that is on would otherwise be lost.
+TEST_F(ArgumentsTest, ASwitchWithNamesForBothIsTurnedOffByEither) {
+  environment_ = {{"AUTODIST_RESUME", "false"}};
+  EXPECT_THAT(Complete({}), ElementsAre("--no-resume"));
+  environment_ = {{"AUTODIST_NO_RESUME", "true"}};
+  EXPECT_THAT(Complete({}), ElementsAre("--no-resume"));
+  environment_ = {{"AUTODIST_NO_RESUME", "0"}};
+  EXPECT_THAT(Complete({}), ElementsAre("--resume"));
+  environment_.clear();
+  WriteConfig(R"({"resume": false})");
+  EXPECT_THAT(Complete({"--config", file_.string()}), ElementsAre("--no-resume"));
+}
 
 TEST_F(ArgumentsTest, VariablesCarryTheLongNameOfAFlag) {
   environment_ = {{"AUTODIST_TENSOR_PARALLEL_SIZE", "2"}, {"AUTODIST_JSON", "true"}};

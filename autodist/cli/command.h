@@ -3,9 +3,12 @@
 #ifndef AUTODIST_CLI_COMMAND_H_
 #define AUTODIST_CLI_COMMAND_H_
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <vector>
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace autodist::cli {
 

@@ -44,7 +44,7 @@ class BenchCommand final : public Command {
   const CLI::App* app_ = nullptr;
   TraceFlag trace_;
   measure::BenchOptions bench_;
-  CLI::Option* prompt_length_ = nullptr;
+  std::optional<Flag> prompt_length_;
   ModelRunnerOptions options_;
 
   bool sweep_ = false;
@@ -57,23 +57,23 @@ void BenchCommand::AddFlags(CLI::App& app) {
   app_ = &app;
   prompt_length_ =
       AddInteger<int64_t>(app, "--prompt-length", bench_.prompt_length,
-                          "Random ids per sequence; the default is cut to the context", 1);
-  prompt_length_->group("Bench");
+                          "Random ids per sequence; the default is cut to the context", 1)
+          .Group("Bench");
   AddInteger<int64_t>(app, "--output-length", bench_.output_length,
                       "Generated tokens per sequence, at least 2", 2)
-      ->group("Bench");
-  AddInteger(app, "--repeats", bench_.repeats, "Timed runs after one warm-up", 1)->group("Bench");
-  AddInteger(app, "--seed", bench_.seed, "Of the random ids")->group("Bench");
+      .Group("Bench");
+  AddInteger(app, "--repeats", bench_.repeats, "Timed runs after one warm-up", 1).Group("Bench");
+  AddInteger(app, "--seed", bench_.seed, "Of the random ids").Group("Bench");
   AddSwitch(app, "--sweep", sweep_,
             "Every combination of --grid, on rank threads: sweep.csv, sweep.html and sweep.json in "
             "--output-dir; combinations that do not fit are skipped")
-      ->group("Bench");
-  app.add_option("--grid", grid_text_,
-                 "Lists for prompt-length, output-length, batch-size, tp, pp, dtype, weights, e.g. "
-                 "prompt-length=128,512;tp=1,2 (default: a few of the first and third, and tp up "
-                 "to the cores)")
-      ->type_name("KEY=LIST;...")
-      ->group("Bench");
+      .Group("Bench");
+  AddText(app, "--grid", grid_text_,
+          "Lists for prompt-length, output-length, batch-size, tp, pp, dtype, weights, e.g. "
+          "prompt-length=128,512;tp=1,2 (default: a few of the first and third, and tp up "
+          "to the cores)")
+      .Type("KEY=LIST;...")
+      .Group("Bench");
   trace_.Add(app);
   run_.Add(app);
 }
@@ -87,7 +87,7 @@ void BenchCommand::Prepare() {
   const int64_t context = options_.max_model_len > 0 ? options_.max_model_len
                                                      : arch::ParseConfig(model_dir).context_length;
   if (sweep_) return PrepareSweep(context);
-  if (prompt_length_->count() == 0)
+  if (!prompt_length_->given())
     bench_.prompt_length =
         std::clamp<int64_t>(context - bench_.output_length, 1, bench_.prompt_length);
   if (bench_.output_length >= context || bench_.prompt_length > context - bench_.output_length)
@@ -119,12 +119,12 @@ void BenchCommand::PrepareSweep(int64_t context) {
                               .pp = {options_.pipeline_parallel_size},
                               .dtypes = {options_.dtype},
                               .weights = {options_.weights}};
-  if (prompt_length_->count() == 0) defaults.prompt_lengths = {128, 512, 2048};
+  if (!prompt_length_->given()) defaults.prompt_lengths = {128, 512, 2048};
   if (options_.batch_size > 1) defaults.batch_sizes = {options_.batch_size};
   for (int tp = 2; tp <= device::UsableCores() && tp <= 8; tp *= 2) defaults.tp.push_back(tp);
   if (options_.tensor_parallel_size > 1) defaults.tp = {options_.tensor_parallel_size};
   const auto given = [this](std::string_view key) {
-    return app_->get_option(fmt::format("--{}", key))->count() > 0;
+    return IsGiven(*app_, fmt::format("--{}", key));
   };
   grid_ = grid_text_.empty() ? defaults : ParseGrid(grid_text_, defaults, given);
   for (const measure::SweepPoint& point : grid_.Points()) {

@@ -49,12 +49,11 @@ void PrintProblems(const std::vector<checkpoint::CacheProblem>& problems) {
 }
 
 void CacheCommand::AddFlags(CLI::App& app) {
-  app.add_option("ls|verify|clean", action_);
-  app.footer("ls lists what is there, verify reads every byte, clean removes entries.");
-  app.add_option("--cache-dir", cache_dir_, "The cache (default: $XDG_CACHE_HOME/autodist)")
-      ->type_name("DIR");
-  app.add_option("--match", match_, "clean: only entries whose name contains this text")
-      ->type_name("TEXT");
+  AddText(app, "ls|verify|clean", action_, "");
+  SetFooter(app, "ls lists what is there, verify reads every byte, clean removes entries.");
+  AddText(app, "--cache-dir", cache_dir_, "The cache (default: $XDG_CACHE_HOME/autodist)")
+      .Type("DIR");
+  AddText(app, "--match", match_, "clean: only entries whose name contains this text").Type("TEXT");
   AddSwitch(app, "--json", json_, "Print exactly one JSON document");
 }
 

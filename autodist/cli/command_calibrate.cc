@@ -55,8 +55,8 @@ std::string ToText(const spec::Cluster& cluster) {
 }
 
 void CalibrateCommand::AddFlags(CLI::App& app) {
-  app.add_option("--output", output_, "The result, for --cluster of other commands (required)")
-      ->type_name("FILE");
+  AddText(app, "--output", output_, "The result, for --cluster of other commands (required)")
+      .Type("FILE");
   AddOptionalInteger(app, "--ranks", ranks_,
                      "Ranks that measure together (default: the launcher's, else 1; without a "
                      "launcher they are threads of this process)",
@@ -64,9 +64,9 @@ void CalibrateCommand::AddFlags(CLI::App& app) {
   AddOptionalInteger(app, "--threads", threads_,
                      "Threads per rank (default: usable cores / ranks on this host)", 1);
   options_.dtype = "bfloat16";
-  app.add_option("--dtype", options_.dtype, "Of the weights: float32 or bfloat16")
-      ->type_name("TYPE")
-      ->capture_default_str();
+  AddText(app, "--dtype", options_.dtype, "Of the weights: float32 or bfloat16")
+      .Type("TYPE")
+      .Default(options_.dtype);
   AddNumber(app, "--collective-timeout", options_.collective_timeout_s,
             "Longest wait for another rank, in seconds");
   AddSwitch(app, "--json", json_, "Print exactly one JSON document");

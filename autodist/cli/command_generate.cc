@@ -93,7 +93,7 @@ class GenerateCommand final : public Command {
   PromptFlags prompt_flags_;
   TraceFlag trace_;
   GenerateRequest request_;
-  CLI::Option* max_output_ = nullptr;
+  std::optional<Flag> max_output_;
   bool stream_flag_ = false;
   bool no_stream_flag_ = false;
 
@@ -111,32 +111,31 @@ void GenerateCommand::AddFlags(CLI::App& app) {
   infer::SamplingOptions& sampling = request_.sampling;
   AddInteger(app, "--min-output-length", request_.min_output_length,
              "Generated tokens before an end-of-sequence token may come")
-      ->group(kGroup);
+      .Group(kGroup);
   max_output_ =
       AddInteger(app, "--max-output-length", request_.max_output_length, "Generated tokens at most")
-          ->group(kGroup);
-  AddNumber(app, "--temperature", sampling.temperature, "0: greedy")->group(kGroup);
+          .Group(kGroup);
+  AddNumber(app, "--temperature", sampling.temperature, "0: greedy").Group(kGroup);
   AddInteger(app, "--top-k", sampling.top_k, "Keep the k most probable tokens; 0: all")
-      ->group(kGroup);
+      .Group(kGroup);
   AddNumber(app, "--top-p", sampling.top_p, "Keep the most probable tokens that sum to p")
-      ->group(kGroup);
+      .Group(kGroup);
   AddNumber(app, "--min-p", sampling.min_p,
             "Keep tokens at least this fraction as probable as the best")
-      ->group(kGroup);
+      .Group(kGroup);
   AddNumber(app, "--repetition-penalty", sampling.repetition_penalty,
             "Of tokens seen before; 1: none")
-      ->group(kGroup);
-  AddInteger(app, "--seed", sampling.seed, "Of sampling")->group(kGroup);
-  app.add_option("--stop", request_.stop, "End when this text appears; may be repeated")
-      ->type_name("TEXT")
-      ->allow_extra_args(false)
-      ->group(kGroup);
+      .Group(kGroup);
+  AddInteger(app, "--seed", sampling.seed, "Of sampling").Group(kGroup);
+  AddTexts(app, "--stop", request_.stop, "End when this text appears; may be repeated")
+      .Type("TEXT")
+      .Group(kGroup);
   AddSwitch(app, "--ignore-eos", request_.ignore_eos, "Go on after end-of-sequence tokens")
-      ->group(kGroup);
+      .Group(kGroup);
   AddSwitch(app, "--stream", stream_flag_, "Print tokens as they come; the default for one prompt")
-      ->group("Output");
+      .Group("Output");
   AddSwitch(app, "--no-stream", no_stream_flag_, "Print each prompt when it is done")
-      ->group("Output");
+      .Group("Output");
   trace_.Add(app);
   run_.Add(app);
 }
@@ -156,7 +155,7 @@ ModelRunnerOptions GenerateCommand::PlanLengths(ModelRunnerOptions options,
       throw BadInput(
           "prompt {} has {} tokens; with one generated token the context of {} holds at most {}", p,
           length, context, context - 1);
-    const bool given = max_output_->count() > 0;
+    const bool given = max_output_->given();
     if (given && request_.max_output_length > context - length)
       throw BadInput(
           "--max-output-length is {}; after the {} tokens of prompt {} the context of {} leaves {}",

@@ -17,7 +17,7 @@ class InspectCommand final : public Command {
   const char* summary() const override { return "Show what is understood of a model's files"; }
   void AddFlags(CLI::App& app) override {
     model_.Add(app);
-    AddSwitch(app, "--json", json_, "Print exactly one JSON document")->group("Output");
+    AddSwitch(app, "--json", json_, "Print exactly one JSON document").Group("Output");
   }
   int Run() override {
     const Inspection inspection = Inspect(checkpoint::ResolveModelDirectory(model_.Resolve()));

@@ -8,6 +8,7 @@
 #include "autodist/arch/registry.h"
 #include "autodist/checkpoint/model_directory.h"
 #include "autodist/cli/command.h"
+#include "autodist/cli/flag_values.h"
 #include "autodist/cli/npy_writer.h"
 #include "autodist/cli/output.h"
 #include "autodist/cli/progress.h"
@@ -29,9 +30,9 @@ class LogitsCommand final : public Command {
   void AddFlags(CLI::App& app) override {
     prompt_.many = false;
     prompt_.Add(app);
-    app.add_option("--output", output_, "float32 [tokens, vocabulary]")
-        ->type_name("FILE.npy")
-        ->group("Output");
+    AddText(app, "--output", output_, "float32 [tokens, vocabulary]")
+        .Type("FILE.npy")
+        .Group("Output");
     trace_.Add(app);
     run_.Add(app);
   }

@@ -38,7 +38,7 @@ void PlanCommand::AddFlags(CLI::App& app) {
   AddOptionalInteger<int64_t>(
       app, "--prompt-length", prompt_length_,
       "Positions of a sequence that are prompt, in predictions (default: half)", 1)
-      ->group("Plan");
+      .Group("Plan");
   run_.Add(app);
 }
 

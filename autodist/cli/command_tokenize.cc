@@ -41,20 +41,18 @@ class TokenizeCommand final : public Command {
 };
 
 void TokenizeCommand::AddFlags(CLI::App& app) {
-  app.add_option("--text", text_, "Text to encode")->type_name("TEXT")->group("Input");
-  app.add_option("--file", file_, "File whose bytes, all of them, are encoded")
-      ->type_name("FILE")
-      ->group("Input");
-  app.add_option("--chat", chat_, "Message list (JSON); refused: chat templates are not read yet")
-      ->type_name("FILE")
-      ->group("Input");
-  app.add_option("--decode", decode_, "Ids to turn into text, e.g. 1,2,3")
-      ->type_name("IDS")
-      ->group("Input");
+  AddText(app, "--text", text_, "Text to encode").Type("TEXT").Group("Input");
+  AddText(app, "--file", file_, "File whose bytes, all of them, are encoded")
+      .Type("FILE")
+      .Group("Input");
+  AddText(app, "--chat", chat_, "Message list (JSON); refused: chat templates are not read yet")
+      .Type("FILE")
+      .Group("Input");
+  AddText(app, "--decode", decode_, "Ids to turn into text, e.g. 1,2,3").Type("IDS").Group("Input");
   AddSwitch(app, "--no-special-tokens", no_special_tokens_,
             "Do not add the tokens that the tokenizer puts around a text")
-      ->group("Output");
-  AddSwitch(app, "--json", json_, "Print exactly one JSON document")->group("Output");
+      .Group("Output");
+  AddSwitch(app, "--json", json_, "Print exactly one JSON document").Group("Output");
   model_.Add(app);
 }
 

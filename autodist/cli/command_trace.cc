@@ -48,20 +48,20 @@ class TraceCommand final : public Command {
 };
 
 void TraceCommand::AddFlags(CLI::App& app) {
-  app.add_option("analyze|diff|merge|kernels", action_);
-  app.add_option("FILE...", files_);
-  app.footer(
+  AddText(app, "analyze|diff|merge|kernels", action_, "");
+  AddWords(app, "FILE...", files_);
+  SetFooter(
+      app,
       "Files are PyTorch profiler traces (.json, .json.gz), one per rank, or a .tar.gz of them.\n"
       "analyze measures, diff compares two files, merge writes all ranks as one trace, kernels\n"
       "lists kernels by time.");
-  app.add_option("--rules", rules_, "JSON list of kernel rules, tried before the built-in ones")
-      ->type_name("FILE");
-  app.add_option("--baseline", baseline_,
-                 "analyze: the same operators without overlap, for GEMM slowdown and efficiency")
-      ->type_name("FILE");
-  app.add_option("--html", html_, "analyze: also a page with the operators over time")
-      ->type_name("FILE");
-  app.add_option("--output", output_, "merge: the file to write")->type_name("FILE");
+  AddText(app, "--rules", rules_, "JSON list of kernel rules, tried before the built-in ones")
+      .Type("FILE");
+  AddText(app, "--baseline", baseline_,
+          "analyze: the same operators without overlap, for GEMM slowdown and efficiency")
+      .Type("FILE");
+  AddText(app, "--html", html_, "analyze: also a page with the operators over time").Type("FILE");
+  AddText(app, "--output", output_, "merge: the file to write").Type("FILE");
   AddSwitch(app, "--json", json_, "Print exactly one JSON document");
   AddSwitch(app, "--csv", csv_, "Print a table as CSV");
 }

@@ -93,24 +93,24 @@ spec::OverlapModel FindModel(const std::string& text) {
 }
 
 void TuneCommand::AddFlags(CLI::App& app) {
-  app.add_option("overlap|diff", words_)->expected(1, 3);
-  app.footer(
+  AddWords(app, "overlap|diff", words_, 3);
+  SetFooter(
+      app,
       "tune overlap searches; with neither --emit, --run nor --skip-profiling its times come from "
       "formulas.\ntune diff A B compares two tuning_report.json.");
-  app.add_option("--model", model_text_,
-                 "Directory, config.json, or a name such as Qwen/Qwen3-8B, which needs no file")
-      ->type_name("MODEL");
-  app.add_option("--machine", machine_,
-                 "A100-80, B200, H100-SXM, H200, L20-PCIe, RTX-4090, or a JSON file of rates: what "
-                 "predictions rest on")
-      ->type_name("NAME|FILE")
-      ->default_str(machine_);
+  AddText(app, "--model", model_text_,
+          "Directory, config.json, or a name such as Qwen/Qwen3-8B, which needs no file")
+      .Type("MODEL");
+  AddText(app, "--machine", machine_,
+          "A100-80, B200, H100-SXM, H200, L20-PCIe, RTX-4090, or a JSON file of rates: what "
+          "predictions rest on")
+      .Type("NAME|FILE")
+      .Default(machine_);
   AddInteger(app, "--max-tp-size", options_.max_tp_size, "The largest tp tried: 2, 4 or 8");
   AddInteger(app, "--max-token-len", options_.max_token_len, "Tokens of the tensor-parallel group");
-  app.add_option("--operators", operators_, "Of fc1,fc2,qkv,proj (default: all that there are)")
-      ->type_name("LIST")
-      ->delimiter(',')
-      ->expected(1, 4);
+  AddTextList(app, "--operators", operators_, "Of fc1,fc2,qkv,proj (default: all that there are)",
+              4)
+      .Type("LIST");
   AddInteger(app, "--min-num-sm", options_.min_num_sm, "Fewest multiprocessors for communication");
   AddInteger(app, "--max-num-sm", options_.max_num_sm, "Most multiprocessors for communication");
   AddNumber(app, "--overlap-threshold", options_.overlap_threshold,
@@ -120,36 +120,36 @@ void TuneCommand::AddFlags(CLI::App& app) {
   AddSwitch(app, "--allow-pipeline", options_.allow_pipeline,
             "Measure pipelined reduce-scatter too");
   AddInteger(app, "--repeats", options_.repeats, "Of every case, at least 7");
-  app.add_option("--te-version", te_version_, "TransformerEngine that is configured")
-      ->type_name("VERSION")
-      ->default_str(te_version_);
-  app.add_option("--output-dir", output_dir_,
-                 "Where files are written (created if needed); cases that are done there count")
-      ->type_name("DIR");
+  AddText(app, "--te-version", te_version_, "TransformerEngine that is configured")
+      .Type("VERSION")
+      .Default(te_version_);
+  AddText(app, "--output-dir", output_dir_,
+          "Where files are written (created if needed); cases that are done there count")
+      .Type("DIR");
   AddSwitch(app, "--json", json_, "Print exactly one JSON document");
   AddMeasuringFlags(app);
 }
 
 void TuneCommand::AddMeasuringFlags(CLI::App& app) {
   const char* const group = "Measuring";
-  AddSwitch(app, "--emit", emit_, "Write the next cases and a script that runs them")->group(group);
-  AddSwitch(app, "--run", run_, "Run the cases, round after round")->group(group);
+  AddSwitch(app, "--emit", emit_, "Write the next cases and a script that runs them").Group(group);
+  AddSwitch(app, "--run", run_, "Run the cases, round after round").Group(group);
   AddSwitch(app, "--skip-profiling", skip_profiling_, "Report on the traces that are there")
-      ->group(group);
-  app.add_option("--launcher", launcher_,
-                 "Shell command that measures one case; {tp} stands for the number of ranks, and "
-                 "--case FILE --output DIR are added")
-      ->type_name("COMMAND")
-      ->default_str(fmt::format("{} profile_overlap_case.py", kLauncher))
-      ->group(group);
-  app.add_flag("--resume,!--no-resume", resume_,
-               "Go on with the cases that are done (default); --no-resume measures all again")
-      ->group(group);
+      .Group(group);
+  AddText(app, "--launcher", launcher_,
+          "Shell command that measures one case; {tp} stands for the number of ranks, and "
+          "--case FILE --output DIR are added")
+      .Type("COMMAND")
+      .Default(fmt::format("{} profile_overlap_case.py", kLauncher))
+      .Group(group);
+  AddSwitch(app, "--resume,!--no-resume", resume_,
+            "Go on with the cases that are done (default); --no-resume measures all again")
+      .Group(group);
   AddSwitch(app, "--retry-failed", retry_failed_, "Measure again the cases that failed")
-      ->group(group);
-  AddNumber(app, "--case-timeout", case_timeout_s_, "Seconds that a case may take")->group(group);
-  AddNumber(app, "--noise", noise_, "Of simulated times, as a share")->group(group);
-  AddInteger(app, "--seed", seed_, "Of that noise")->group(group);
+      .Group(group);
+  AddNumber(app, "--case-timeout", case_timeout_s_, "Seconds that a case may take").Group(group);
+  AddNumber(app, "--noise", noise_, "Of simulated times, as a share").Group(group);
+  AddInteger(app, "--seed", seed_, "Of that noise").Group(group);
 }
 
 void TuneCommand::PrepareDiff() const {

@@ -73,14 +73,14 @@ std::vector<measure::NonFiniteWeights> FindNonFiniteWeights(const std::filesyste
 }
 
 void VerifyCommand::AddFlags(CLI::App& app) {
-  app.footer(
-      "Without --prompt and --token-ids, a short text is continued, or ids if the model has "
-      "no tokenizer.");
+  SetFooter(app,
+            "Without --prompt and --token-ids, a short text is continued, or ids if the model has "
+            "no tokenizer.");
   prompt_.many = false;
   prompt_.Add(app);
   AddInteger<int64_t>(app, "--output-length", output_length_,
                       "Greedy tokens to compare; their logits are compared too", 1)
-      ->group("Input");
+      .Group("Input");
   trace_.Add(app);
   run_.Add(app);
 }

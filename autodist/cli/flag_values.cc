@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -55,18 +56,62 @@ double ParseNumber(std::string_view text, std::string_view flag) {
 
 std::string FirstName(const std::string& names) { return names.substr(0, names.find(',')); }
 
-CLI::Option* AddNumber(CLI::App& app, const std::string& names, double& value,
-                       const std::string& help) {
+Flag Flag::Group(const std::string& name) {
+  option_->group(name);
+  return *this;
+}
+
+Flag Flag::Type(const std::string& name) {
+  option_->type_name(name);
+  return *this;
+}
+
+Flag Flag::Default(const std::string& text) {
+  option_->default_str(text);
+  return *this;
+}
+
+bool Flag::given() const { return option_->count() > 0; }
+
+Flag AddText(CLI::App& app, const std::string& names, std::string& value, const std::string& help) {
+  return Flag(app.add_option(names, value, help));
+}
+
+Flag AddText(CLI::App& app, const std::string& names, std::optional<std::string>& value,
+             const std::string& help) {
+  return Flag(app.add_option(names, value, help));
+}
+
+Flag AddParsed(CLI::App& app, const std::string& names,
+               std::function<void(const std::string&)> parse, const std::string& help) {
+  return Flag(app.add_option_function<std::string>(names, parse, help));
+}
+
+Flag AddTexts(CLI::App& app, const std::string& names, std::vector<std::string>& values,
+              const std::string& help) {
+  return Flag(app.add_option(names, values, help)->allow_extra_args(false));
+}
+
+Flag AddTextList(CLI::App& app, const std::string& names, std::vector<std::string>& values,
+                 const std::string& help, int most) {
+  return Flag(app.add_option(names, values, help)->delimiter(',')->expected(1, most));
+}
+
+void AddWords(CLI::App& app, const std::string& name, std::vector<std::string>& values,
+              std::optional<int> most) {
+  CLI::Option* option = app.add_option(name, values);
+  if (most) option->expected(1, *most);
+}
+
+Flag AddNumber(CLI::App& app, const std::string& names, double& value, const std::string& help) {
   const auto parse = [&value, flag = FirstName(names)](const std::string& text) {
     value = ParseNumber(text, flag);
   };
-  return app.add_option_function<std::string>(names, parse, help)
-      ->type_name("X")
-      ->default_str(fmt::format("{}", value));
+  return AddParsed(app, names, parse, help).Type("X").Default(fmt::format("{}", value));
 }
 
-CLI::Option* AddIntegerList(CLI::App& app, const std::string& names, std::vector<int64_t>& values,
-                            const std::string& help) {
+Flag AddIntegerList(CLI::App& app, const std::string& names, std::vector<int64_t>& values,
+                    const std::string& help) {
   const auto parse = [&values, flag = FirstName(names)](const std::string& text) {
     values.clear();
     for (size_t first = 0; first <= text.size();) {
@@ -77,12 +122,18 @@ CLI::Option* AddIntegerList(CLI::App& app, const std::string& names, std::vector
       first = comma + 1;
     }
   };
-  return app.add_option_function<std::string>(names, parse, help)->type_name("N,N,...");
+  return AddParsed(app, names, parse, help).Type("N,N,...");
 }
 
-CLI::Option* AddSwitch(CLI::App& app, const std::string& names, bool& value,
-                       const std::string& help) {
-  return app.add_flag(names, value, help)->disable_flag_override();
+Flag AddSwitch(CLI::App& app, const std::string& names, bool& value, const std::string& help) {
+  return Flag(app.add_flag(names, value, help)->disable_flag_override());
+}
+
+void SetFooter(CLI::App& app, const std::string& text) { app.footer(text); }
+
+bool IsGiven(const CLI::App& app, const std::string& name) {
+  const CLI::Option* option = app.get_option_no_throw(name);
+  return option != nullptr && option->count() > 0;
 }
 
 void MakeOutputDir(const std::string& directory) {

@@ -2,10 +2,14 @@
 #ifndef AUTODIST_CLI_HELP_H_
 #define AUTODIST_CLI_HELP_H_
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "autodist/core/error.h"
+
+namespace CLI {
+class App;
+class ParseError;
+}  // namespace CLI
 
 namespace autodist::cli {
 

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "autodist/cli/flag_values.h"
 #include "autodist/core/error.h"
 #include "autodist/core/file.h"
 #include "autodist/core/log.h"
@@ -30,18 +31,18 @@ std::unique_ptr<const text::Tokenizer> LoadTokenizer(const std::filesystem::path
 }  // namespace
 
 void PromptFlags::Add(CLI::App& app) {
-  app.add_option("--prompt", prompt, "Text to continue")->type_name("TEXT")->group("Input");
+  AddText(app, "--prompt", prompt, "Text to continue").Type("TEXT").Group("Input");
   if (many) {
-    app.add_option("--prompt-file", prompt_file, "UTF-8, one prompt a line")
-        ->type_name("FILE")
-        ->group("Input");
-    app.add_option("--chat", chat, "Message list (JSON); refused: chat templates are not read yet")
-        ->type_name("FILE")
-        ->group("Input");
+    AddText(app, "--prompt-file", prompt_file, "UTF-8, one prompt a line")
+        .Type("FILE")
+        .Group("Input");
+    AddText(app, "--chat", chat, "Message list (JSON); refused: chat templates are not read yet")
+        .Type("FILE")
+        .Group("Input");
   }
-  app.add_option("--token-ids", token_ids, "Ids taken as they are, e.g. 1,2,3")
-      ->type_name("IDS")
-      ->group("Input");
+  AddText(app, "--token-ids", token_ids, "Ids taken as they are, e.g. 1,2,3")
+      .Type("IDS")
+      .Group("Input");
 }
 
 std::vector<int32_t> ParseIds(const std::string& text, const std::string& flag, int64_t limit) {

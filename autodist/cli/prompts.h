@@ -2,7 +2,6 @@
 #ifndef AUTODIST_CLI_PROMPTS_H_
 #define AUTODIST_CLI_PROMPTS_H_
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <initializer_list>
@@ -15,6 +14,10 @@
 #include "autodist/core/error.h"
 #include "autodist/spec/model_config.h"
 #include "autodist/text/tokenizer.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace autodist::cli {
 

@@ -1,5 +1,6 @@
 #include "autodist/cli/run_command.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <utility>
 

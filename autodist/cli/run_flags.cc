@@ -22,10 +22,10 @@ void ModelFlag::Add(CLI::App& app) {
     if (name.empty()) throw BadInput("--model is empty, must be a directory or org/name");
     model = name;
   };
-  app.add_option_function<std::string>("--model,model", set_model,
-                                       "Directory, or org/name[@revision] in the HuggingFace cache")
-      ->type_name("DIR")
-      ->default_str("the bundled model");
+  AddParsed(app, "--model,model", set_model,
+            "Directory, or org/name[@revision] in the HuggingFace cache")
+      .Type("DIR")
+      .Default("the bundled model");
 }
 
 std::string ModelFlag::Resolve() const {
@@ -73,96 +73,95 @@ void RunFlags::AddMeshFlags(CLI::App& app) {
   constexpr const char* kGroup = "Mesh";
   AddInteger(app, "--tensor-parallel-size,--tp", options_.tensor_parallel_size,
              "Ranks that share each layer")
-      ->group(kGroup);
+      .Group(kGroup);
   AddInteger(app, "--pipeline-parallel-size,--pp", options_.pipeline_parallel_size,
              "Stages of consecutive layers")
-      ->group(kGroup);
+      .Group(kGroup);
   AddInteger(app, "--data-parallel-size,--dp", options_.data_parallel_size,
              "Replicas; generation takes 1")
-      ->group(kGroup);
+      .Group(kGroup);
   AddOptionalInteger(app, "--ranks", ranks_,
                      "Instead of the three: the planner chooses tp and pp, and says why", 1)
-      ->group(kGroup);
+      .Group(kGroup);
   AddIntegerList(app, "--stage-layers", options_.stage_layers,
                  "Layers of each stage, e.g. 10,14 (default: stages that read alike per token)")
-      ->group(kGroup);
-  app.add_option("--rank-memory", rank_memory_,
-                 "Memory per rank, one size or one for each rank, e.g. 8G,16G (default: detected)")
-      ->type_name("SIZE,...")
-      ->group(kGroup);
-  app.add_option("--cluster", cluster_file_,
-                 "The machines that predictions are for, as `autodist calibrate` measured them "
-                 "(default: typical rates)")
-      ->type_name("FILE")
-      ->group(kGroup);
+      .Group(kGroup);
+  AddText(app, "--rank-memory", rank_memory_,
+          "Memory per rank, one size or one for each rank, e.g. 8G,16G (default: detected)")
+      .Type("SIZE,...")
+      .Group(kGroup);
+  AddText(app, "--cluster", cluster_file_,
+          "The machines that predictions are for, as `autodist calibrate` measured them "
+          "(default: typical rates)")
+      .Type("FILE")
+      .Group(kGroup);
   AddOptionalInteger(
       app, "--local-rank", local_rank_,
       "This process's rank on its host (default: the launcher's; checked against it)", 0)
-      ->group(kGroup);
+      .Group(kGroup);
   AddOptionalInteger(app, "--world-size", world_size_,
                      "Number of processes (default: the launcher's; checked against it)", 1)
-      ->group(kGroup);
+      .Group(kGroup);
 }
 
 void RunFlags::AddExecutionFlags(CLI::App& app) {
   constexpr const char* kGroup = "Execution";
   AddInteger<int64_t>(app, "--batch-size", options_.batch_size, "Sequences in flight", 1)
-      ->group(kGroup);
+      .Group(kGroup);
   AddOptionalInteger<int64_t>(
       app, "--micro-batch-size", micro_batch_size_,
       "Sequences per micro-batch (default: batch size / stages, rounded up)", 1)
-      ->group(kGroup);
+      .Group(kGroup);
   AddOptionalInteger<int64_t>(
       app, "--max-model-len", max_model_len_,
       "Positions per sequence that the KV cache is planned for (default: prompt + output)", 1)
-      ->group(kGroup);
-  app.add_option("--dtype", options_.dtype,
-                 "auto, float32, bfloat16 or float16; auto: as stored, float16 computed in float32")
-      ->type_name("TYPE")
-      ->capture_default_str()
-      ->group(kGroup);
-  app.add_option("--weights", options_.weights,
-                 "auto, int8 or int4: weights are quantised when they are loaded; auto: as --dtype")
-      ->type_name("TYPE")
-      ->capture_default_str()
-      ->group(kGroup);
-  app.add_option("--device", options_.device, "cpu or cuda")
-      ->type_name("DEVICE")
-      ->capture_default_str()
-      ->group(kGroup);
+      .Group(kGroup);
+  AddText(app, "--dtype", options_.dtype,
+          "auto, float32, bfloat16 or float16; auto: as stored, float16 computed in float32")
+      .Type("TYPE")
+      .Default(options_.dtype)
+      .Group(kGroup);
+  AddText(app, "--weights", options_.weights,
+          "auto, int8 or int4: weights are quantised when they are loaded; auto: as --dtype")
+      .Type("TYPE")
+      .Default(options_.weights)
+      .Group(kGroup);
+  AddText(app, "--device", options_.device, "cpu or cuda")
+      .Type("DEVICE")
+      .Default(options_.device)
+      .Group(kGroup);
   AddOptionalInteger(app, "--threads", threads_,
                      "Threads per rank (default: usable cores / ranks on this host)", 1)
-      ->group(kGroup);
+      .Group(kGroup);
   AddNumber(app, "--collective-timeout", options_.collective_timeout_s,
             "Longest wait for another rank, in seconds")
-      ->group(kGroup);
+      .Group(kGroup);
   AddSwitch(app, "--deterministic", options_.deterministic,
             "Results do not depend on what else is in the batch")
-      ->group(kGroup);
+      .Group(kGroup);
   AddSwitch(app, "--capture-graph", capture_graph_, "Record work once and replay it (cuda)")
-      ->group(kGroup);
+      .Group(kGroup);
   AddSwitch(app, "--no-capture-graph", no_capture_graph_, "Start all work one by one")
-      ->group(kGroup);
+      .Group(kGroup);
 }
 
 void RunFlags::AddCacheAndOutputFlags(CLI::App& app) {
-  app.add_option("--cache-dir", cache_dir_,
-                 "Where packed weights are kept between runs (default: $XDG_CACHE_HOME/autodist)")
-      ->type_name("DIR")
-      ->group("Shard cache");
-  AddSwitch(app, "--no-cache", no_cache_, "Neither read nor write the cache")->group("Shard cache");
+  AddText(app, "--cache-dir", cache_dir_,
+          "Where packed weights are kept between runs (default: $XDG_CACHE_HOME/autodist)")
+      .Type("DIR")
+      .Group("Shard cache");
+  AddSwitch(app, "--no-cache", no_cache_, "Neither read nor write the cache").Group("Shard cache");
   AddSwitch(app, "--rebuild-cache", options_.rebuild_cache, "Replace what the cache holds")
-      ->group("Shard cache");
+      .Group("Shard cache");
   const auto set_output_dir = [this](const std::string& directory) {
     if (directory.empty()) throw BadInput("--output-dir is empty, must be a directory");
     output_dir_ = directory;
   };
-  app.add_option_function<std::string>("--output-dir", set_output_dir,
-                                       "Files are written here, and only here")
-      ->type_name("DIR")
-      ->group("Output");
-  AddSwitch(app, "--json", json_, "Print exactly one JSON document")->group("Output");
-  AddSwitch(app, "--quiet", quiet_, "No progress lines")->group("Output");
+  AddParsed(app, "--output-dir", set_output_dir, "Files are written here, and only here")
+      .Type("DIR")
+      .Group("Output");
+  AddSwitch(app, "--json", json_, "Print exactly one JSON document").Group("Output");
+  AddSwitch(app, "--quiet", quiet_, "No progress lines").Group("Output");
 }
 
 ModelRunnerOptions RunFlags::Options() const {

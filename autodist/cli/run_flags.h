@@ -2,7 +2,6 @@
 #ifndef AUTODIST_CLI_RUN_FLAGS_H_
 #define AUTODIST_CLI_RUN_FLAGS_H_
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -11,6 +10,10 @@
 #include <vector>
 
 #include "autodist/infer/model_runner.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace autodist::cli {
 

@@ -1,5 +1,6 @@
 #include "autodist/cli/trace_flag.h"
 
+#include "autodist/cli/flag_values.h"
 #include "autodist/core/error.h"
 #include "autodist/core/file.h"
 #include "autodist/core/log.h"
@@ -12,10 +13,10 @@ void TraceFlag::Add(CLI::App& app) {
     if (name.empty()) throw core::BadInput("--trace is empty, must be a file");
     name_ = name;
   };
-  app.add_option_function<std::string>(
-         "--trace", set_name, "What every rank does, for ui.perfetto.dev: one file for all ranks")
-      ->type_name("FILE")
-      ->group("Output");
+  AddParsed(app, "--trace", set_name,
+            "What every rank does, for ui.perfetto.dev: one file for all ranks")
+      .Type("FILE")
+      .Group("Output");
 }
 
 void TraceFlag::Prepare(const RunFlags& run, ModelRunnerOptions& options) {

@@ -2,12 +2,15 @@
 #ifndef AUTODIST_CLI_TRACE_FLAG_H_
 #define AUTODIST_CLI_TRACE_FLAG_H_
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
 
 #include "autodist/cli/run_flags.h"
 #include "autodist/infer/model_runner.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace autodist::cli {
 
