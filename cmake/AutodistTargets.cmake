@@ -34,14 +34,16 @@ function(autodist_library folder)
   endforeach()
 endfunction()
 
+# What the sanitizers build: the tests labelled unit or parity, and those of them that are labelled threads.
 if(AUTODIST_BUILD_TESTS)
+  add_custom_target(unit_tests)
   add_custom_target(threaded_tests)
 endif()
 
 # autodist_test(NAME SRCS x_test.cc ... DEPS core text ... [THREADED] [LABELS unit] [EXTERNAL ...] [SHARDS n]
 #               [TIMEOUT seconds])
 # One GoogleTest program; SHARDS > 1 registers it n times so that ctest -j spreads it. THREADED: its code has
-# several threads, so ThreadSanitizer runs it (label `threads`; the target threaded_tests builds all of them).
+# several threads, so ThreadSanitizer runs it (label `threads`).
 function(autodist_test name)
   cmake_parse_arguments(ARG "THREADED" "SHARDS;TIMEOUT" "SRCS;DEPS;LABELS;EXTERNAL;ENVIRONMENT" ${ARGN})
   if(NOT AUTODIST_BUILD_TESTS)
@@ -49,6 +51,9 @@ function(autodist_test name)
   endif()
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
+  endif()
+  if(ARG_LABELS MATCHES "unit|parity")
+    add_dependencies(unit_tests ${name})
   endif()
   if(ARG_THREADED)
     list(APPEND ARG_LABELS threads)

@@ -60,7 +60,7 @@ if [[ $stage == release ]]; then
 else
   # MPI is left out: Open MPI is not built with the sanitizers, and no unit or parity test uses it.
   without_mpi=(-DAUTODIST_WITH_MPI=OFF -DAUTODIST_BUILD_EXAMPLES=OFF)
-  build dev all "${without_mpi[@]}"
+  build dev unit_tests "${without_mpi[@]}"
   run_tests dev -L '^(unit|parity)$'
   build tsan threaded_tests "${without_mpi[@]}"
   run_tests tsan -L '^threads$'
