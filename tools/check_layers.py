@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
-"""Check every #include "autodist/..." against LAYERS: a folder may include itself and the folders its line names."""
+"""Check the #include lines of autodist/.
+
+Those of "autodist/..." against LAYERS: a folder may include itself and the folders its line names. And that x.cc
+includes x.h before anything else, which shows that x.h compiles alone.
+"""
 import pathlib
 import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+FIRST_INCLUDE = re.compile(r'^\s*#\s*include\s+[<"](.*?)[>"]', re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s+"autodist/([a-z]+)/', re.MULTILINE)
 
 
@@ -35,10 +40,16 @@ def main():
         if folder not in layers:
             errors.append(f"{relative}: folder {folder} has no line in LAYERS")
             continue
-        for used in INCLUDE.findall(path.read_text()):
+        text = path.read_text()
+        own = relative.with_suffix(".h")
+        if path.suffix == ".cc" and (ROOT / own).exists():
+            first = FIRST_INCLUDE.search(text)
+            if first is None or first.group(1) != str(own):
+                errors.append(f"{relative}: does not include {own} first")
+        for used in INCLUDE.findall(text):
             if used != folder and used not in layers[folder]:
                 errors.append(f"{relative}: includes autodist/{used}/, which LAYERS does not allow for {folder}")
-    print("\n".join(errors) or f"{len(layers)} folders, no forbidden include")
+    print("\n".join(errors) or f"{len(layers)} folders, no forbidden include, every own header first")
     return 1 if errors else 0
 
 
