@@ -18,7 +18,7 @@
 
 namespace autodist::kernels {
 
-// Runs a test once per instruction set that this CPU has.
+// Runs a test once per instruction set that this CPU has, or that is emulated.
 class IsaTest : public testing::TestWithParam<device::Isa> {
  protected:
   device::ThreadPool pool_{1};
@@ -27,8 +27,15 @@ class IsaTest : public testing::TestWithParam<device::Isa> {
 inline std::string NameOfParam(const testing::TestParamInfo<device::Isa>& info) {
   return std::string(device::NameOf(info.param));
 }
+#ifdef AUTODIST_EMULATED_ISAS
+inline std::vector<device::Isa> TestedIsas() {
+  return {device::Isa::kAvx512, device::Isa::kAvx512Bf16, device::Isa::kAmx};
+}
+#else
+inline std::vector<device::Isa> TestedIsas() { return device::SupportedIsas(); }
+#endif
 #define AUTODIST_FOR_EVERY_ISA(Suite) \
-  INSTANTIATE_TEST_SUITE_P(Isa, Suite, testing::ValuesIn(device::SupportedIsas()), NameOfParam)
+  INSTANTIATE_TEST_SUITE_P(Isa, Suite, testing::ValuesIn(TestedIsas()), NameOfParam)
 
 // Relative spacing of a dtype's values: a rounding error is at most half of it.
 inline double Epsilon(core::DType dtype) {
