@@ -20,7 +20,8 @@ device::OpKind KindOf(int64_t rows) {
 // The codes of a quantised weight times x as it is.
 void LinearCodes(device::Stream& stream, const cpu::KernelTable& table, const LinearCall& call) {
   const PackedLayout& layout = call.weight.layout;
-  SplitLinear(stream, call.x_MK.rows(), layout.blocks(), layout.block_bytes(), /*at_once=*/1,
+  const int64_t at_once = layout.format == core::WeightFormat::kInt8 ? table.blocks_at_once : 1;
+  SplitLinear(stream, call.x_MK.rows(), layout.blocks(), layout.block_bytes(), at_once,
               [&](int64_t first_row, int64_t rows, int64_t block, int64_t blocks, int worker) {
                 cpu::QuantisedTask task{call.Part(first_row, rows, block, blocks), layout.format,
                                         layout.lead, call.x_MK.dtype()};

@@ -29,7 +29,7 @@ namespace autodist::kernels {
 struct PackedLayout {
   static constexpr int64_t kBlock = 64;  // outputs of one block
   static constexpr int kVersion =
-      2;  // of the form below; raised when it changes, so that no cache is misread
+      3;  // of the form below; raised when it changes, so that no cache is misread
 
   PackedLayout() = default;
   // REQUIRES outputs, inputs >= 0; 0 <= lead < 32, and 0 unless the format is quantised.

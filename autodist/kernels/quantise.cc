@@ -19,23 +19,22 @@ constexpr int64_t kLineBytes = 64;
 
 constexpr int64_t LineInputs(WeightFormat format) { return format == WeightFormat::kInt8 ? 4 : 8; }
 
-// Where the codes of one output in a line of inputs begin, in bytes from the codes of the group
-// row.
-size_t CodeOffset(WeightFormat format, int64_t output, int64_t line) {
-  const int64_t element = format == WeightFormat::kInt8 ? 1 : 4;
+// Where the word of one output in a line of inputs is, in bytes from the codes of the group row.
+size_t WordOffset(int64_t output, int64_t line) {
   return static_cast<size_t>((line * (kBlock / kQuarter) + output / kQuarter) * kLineBytes +
-                             output % kQuarter * element);
+                             output % kQuarter * static_cast<int64_t>(sizeof(uint32_t)));
 }
 
 // The level of W[output, input of the group] in units of the scale.
 int Level(WeightFormat format, const uint8_t* codes, int64_t output, int64_t input) {
-  const int64_t in_line = input % LineInputs(format);
-  const uint8_t* const at = codes + CodeOffset(format, output, input / LineInputs(format));
-  if (format == WeightFormat::kInt8) return static_cast<int8_t>(at[in_line * kQuarter]);
+  const int64_t inputs = LineInputs(format);
+  const int64_t in_line = input % inputs;
   uint32_t word;
-  std::memcpy(&word, at, sizeof(word));
-  const int64_t nibble = in_line / 2 + in_line % 2 * 4;
-  return kInt4Levels[(word >> (4 * nibble)) & 15];
+  std::memcpy(&word, codes + WordOffset(output, input / inputs), sizeof(word));
+  const int64_t place = in_line / 2 + in_line % 2 * (inputs / 2);
+  const uint32_t from_place = word >> (32 / inputs * place);
+  return format == WeightFormat::kInt8 ? static_cast<int>(from_place & 255) - kInt8Zero
+                                       : kInt4Levels[from_place & 15];
 }
 
 // Copies outputs [first, first + count) of one group row. The outputs of a block may come in
@@ -48,13 +47,7 @@ void CopyOutputs(WeightFormat format, const uint8_t* from, int64_t first, int64_
   copy(static_cast<size_t>(first) * 2, static_cast<size_t>(count) * 2);
   for (int64_t output = first; output < first + count; ++output) {
     for (int64_t line = 0; line < kGroup / LineInputs(format); ++line) {
-      const size_t start = kScaleBytes + CodeOffset(format, output, line);
-      if (format == WeightFormat::kInt4) {
-        copy(start, sizeof(uint32_t));
-        continue;
-      }
-      for (int64_t input = 0; input < LineInputs(format); ++input)
-        copy(start + static_cast<size_t>(input * kQuarter), 1);
+      copy(kScaleBytes + WordOffset(output, line), sizeof(uint32_t));
     }
   }
 }

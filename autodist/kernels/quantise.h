@@ -2,7 +2,7 @@
 //
 // 32 consecutive inputs of one output are a group: one f16 scale and 32 codes. 8.5 or 4.5 bits a
 // weight, the scale included.
-//   int8:  w = scale * code, code in [-128, 127]
+//   int8:  w = scale * (code - 128), code in [0, 255]
 //   int4:  w = scale * kInt4Levels[code], code in [0, 15]
 // The scale may be negative: the levels are not symmetric, and either end may serve the largest
 // weight. Of 24 (int8) or 16 (int4) scales near largest weight / last level, each rounded to f16,
@@ -12,11 +12,10 @@
 //
 // Memory of 64 outputs x 32 inputs (a group row of a PackedLayout block), read straight forward:
 //   scales  [64] f16
-//   int8    [8][4][4][16]: for each 4 inputs, a line of 64 bytes for each quarter of the outputs
-//   int4    [4][4][16] words of 32 bits: for each 8 inputs, a line for each quarter of the outputs.
-//   A
-//           word holds 8 inputs of one output, from the lowest bits on: 0 2 4 6 1 3 5 7. Its halves
-//           are pairs (even, odd) of inputs at the same place, as dot products of bf16 pairs want.
+//   int8    [8][4][16] words of 32 bits: for each 4 inputs, a line for each quarter of the outputs
+//   int4    [4][4][16] words of 32 bits: for each 8 inputs, a line for each quarter of the outputs
+// A word holds the inputs of one output, from the lowest bits on: 0 2 1 3, or 0 2 4 6 1 3 5 7. Its
+// halves hold pairs (even, odd) of inputs at the same place, as dot products of pairs want.
 // Outputs beyond N have scale 0, inputs beyond K (and those before `lead`, unless they were given)
 // code 0 or what they were quantised to: x is taken as zero there.
 #ifndef AUTODIST_KERNELS_QUANTISE_H_
@@ -38,6 +37,8 @@ namespace autodist::kernels {
 // stays exact.
 inline constexpr std::array<int8_t, 16> kInt4Levels = {-127, -100, -79, -62, -47, -34, -22, -10,
                                                        0,    12,   24,  36,  49,  65,  83,  107};
+
+inline constexpr int kInt8Zero = 128;  // the code of zero
 
 inline constexpr size_t kScaleBytes = PackedLayout::kBlock * sizeof(core::Float16);
 

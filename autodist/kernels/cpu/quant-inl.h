@@ -33,32 +33,20 @@ inline void Unrolled(const Body& body) {
   }
 }
 
-// Codes of one vector of outputs, line by line: the levels of a line's inputs.
+// Lines give the levels of one vector of outputs.
 struct Int8Codes {
-  using Line = const int8_t*;
+  using Line = Int8Line;
   static constexpr core::WeightFormat kFormat = core::WeightFormat::kInt8;
-  static constexpr int kLineInputs = 4;
-  static Line LoadLine(const uint8_t* line, int first_output) {
-    return reinterpret_cast<const int8_t*>(line) + first_output;
-  }
-  template <int kInput>
-  static Vec LevelOf(Line line) {
-    return LoadInt8(line + kInput * kQuarterOutputs);
-  }
 };
-
 struct Int4Codes {
   using Line = Int4Line;
   static constexpr core::WeightFormat kFormat = core::WeightFormat::kInt4;
-  static constexpr int kLineInputs = 8;
-  static Line LoadLine(const uint8_t* line, int first_output) {
-    return Line(line + first_output * 4);
-  }
-  template <int kInput>
-  static Vec LevelOf(const Line& line) {
-    return line.Level<kInput>();
-  }
 };
+
+template <typename Codes>
+inline typename Codes::Line LoadLine(const uint8_t* group, int line, int output) {
+  return typename Codes::Line(CodeLine(group, line, output) + output % kQuarterOutputs * 4);
+}
 
 inline Vec LoadScales(const uint8_t* group, int vector) {
   return Load(reinterpret_cast<const core::Float16*>(group) + vector * kLanes);
@@ -69,7 +57,8 @@ inline Vec LoadScales(const uint8_t* group, int vector) {
 template <typename Codes, int R, int V>
 inline void MultiplyGroup(const float* a, int64_t a_stride, const uint8_t* group, int vector,
                           float* sums) {
-  constexpr int kLines = core::kGroupInputs / Codes::kLineInputs;
+  using Line = typename Codes::Line;
+  constexpr int kLines = core::kGroupInputs / Line::kInputs;
   Vec chains[R][V][2];
   for (int r = 0; r < R; ++r) {
     for (int v = 0; v < V; ++v) chains[r][v][0] = chains[r][v][1] = Zero();
@@ -80,18 +69,13 @@ inline void MultiplyGroup(const float* a, int64_t a_stride, const uint8_t* group
       const int output = (vector + v) * kLanes;
       if (output % kQuarterOutputs == 0) AUTODIST_PREFETCH_CODES(CodeLine(group, line, output));
     }
-    const auto load = [&](int v) {
-      const int output = (vector + v) * kLanes;
-      return Codes::LoadLine(CodeLine(group, line, output), output % kQuarterOutputs);
-    };
-    typename Codes::Line lines[4] = {load(0), load(V > 1 ? 1 : 0), load(V > 2 ? 2 : 0),
-                                     load(V > 2 ? 3 : 0)};
-    Unrolled<Codes::kLineInputs>([&](auto input) {
+    const auto load = [&](int v) { return LoadLine<Codes>(group, line, (vector + v) * kLanes); };
+    const Line lines[4] = {load(0), load(V > 1 ? 1 : 0), load(V > 2 ? 2 : 0), load(V > 2 ? 3 : 0)};
+    Unrolled<Line::kInputs>([&](auto input) {
       Vec levels[V];
-      Unrolled<V>(
-          [&](auto v) { levels[v.value] = Codes::template LevelOf<input.value>(lines[v.value]); });
+      Unrolled<V>([&](auto v) { levels[v.value] = lines[v.value].template Level<input.value>(); });
       Unrolled<R>([&](auto r) {
-        const Vec x = Broadcast(a[r.value * a_stride + line * Codes::kLineInputs + input.value]);
+        const Vec x = Broadcast(a[r.value * a_stride + line * Line::kInputs + input.value]);
         Unrolled<V>([&](auto v) {
           Vec& chain = chains[r.value][v.value][input.value % 2];
           chain = Fma(x, levels[v.value], chain);
@@ -148,10 +132,11 @@ inline void SpreadInputs(const QuantisedTask& task, int64_t row, int64_t spread,
 }
 
 // How LinearCodes() spreads rows of x, of Stride() elements each, and adds the products of up to
-// kMostRows of them with a block to their sums.
+// kMostRows of them with a block, or of one with up to kBlocksAtOnce blocks, to their sums.
 template <typename Codes>
 struct FloatMethod {
   using A = float;
+  static constexpr int64_t kBlocksAtOnce = 1;
   static constexpr int kMostRows = kMostQuantisedRows;
   static int64_t Stride(int64_t groups) { return groups * core::kGroupInputs; }
   static void Spread(const QuantisedTask& task, int64_t first_row, int64_t rows, int64_t groups,
@@ -174,6 +159,21 @@ inline void MultiplyGroupsOf(int64_t rows, const typename Method::A* a, int64_t 
   if constexpr (R > 1) MultiplyGroupsOf<Method, R - 1>(rows, a, stride, block, groups, sums);
 }
 
+// The sums of rows and a block, or of one row and several blocks.
+template <typename Method>
+inline void MultiplyBlocks(int64_t rows, const typename Method::A* a, int64_t stride,
+                           const uint8_t* blocks, size_t block_bytes, int64_t count, int64_t groups,
+                           float* sums) {
+  if constexpr (Method::kBlocksAtOnce > 1) {
+    if (count > 1) return Method::MultiplyInTurns(a, blocks, block_bytes, count, groups, sums);
+  }
+  for (int64_t row = 0; row < rows; row += Method::kMostRows) {
+    MultiplyGroupsOf<Method>(rows - row < Method::kMostRows ? rows - row : Method::kMostRows,
+                             a + row * stride, stride, blocks, groups,
+                             sums + row * PackedLayout::kBlock);
+  }
+}
+
 // The share of one thread.
 template <typename Method>
 void LinearCodes(const QuantisedTask& task, void* scratch) {
@@ -181,26 +181,25 @@ void LinearCodes(const QuantisedTask& task, void* scratch) {
   const LinearTask& linear = task.linear;
   const int64_t groups = (task.lead + linear.k + core::kGroupInputs - 1) / core::kGroupInputs;
   const int64_t stride = Method::Stride(groups);
+  const int64_t all_blocks = (linear.outputs + kBlock - 1) / kBlock;
+  const int64_t at_once = linear.rows == 1 ? Method::kBlocksAtOnce : 1;
   auto* const sums = static_cast<float*>(scratch);
   auto* const a = reinterpret_cast<typename Method::A*>(sums + kQuantisedRows * kBlock);
-  // The loop does not ask for its first codes; they come while x is converted.
   const auto* const weight = static_cast<const uint8_t*>(linear.weight);
-  for (int64_t line = 0; line < kFarAhead; line += kLineBytes)
+  // The loop does not ask for its first codes; they come while x is converted.
+  for (int64_t line = 0; at_once == 1 && line < kFarAhead; line += kLineBytes)
     __builtin_prefetch(weight + line, 0, 2);
   for (int64_t first_row = 0; first_row < linear.rows; first_row += kQuantisedRows) {
     const int64_t rows =
         linear.rows - first_row < kQuantisedRows ? linear.rows - first_row : kQuantisedRows;
     Method::Spread(task, first_row, rows, groups, a);
-    for (int64_t output = 0; output < linear.outputs; output += kBlock) {
-      const uint8_t* const block = static_cast<const uint8_t*>(linear.weight) +
-                                   static_cast<size_t>(output / kBlock) * linear.block_bytes;
-      __builtin_memset(sums, 0, static_cast<size_t>(rows * kBlock) * sizeof(float));
-      for (int64_t row = 0; row < rows; row += Method::kMostRows) {
-        MultiplyGroupsOf<Method>(rows - row < Method::kMostRows ? rows - row : Method::kMostRows,
-                                 a + row * stride, stride, block, groups, sums + row * kBlock);
-      }
-      FinishBlock(linear, first_row, rows, output, sums);
-    }
+    ForEachGroup(all_blocks, at_once, [&](int64_t first, int64_t count) {
+      const uint8_t* const blocks = weight + static_cast<size_t>(first) * linear.block_bytes;
+      __builtin_memset(sums, 0, static_cast<size_t>(count * rows * kBlock) * sizeof(float));
+      MultiplyBlocks<Method>(rows, a, stride, blocks, linear.block_bytes, count, groups, sums);
+      for (int64_t i = 0; i < count; ++i)
+        FinishBlock(linear, first_row, rows, (first + i) * kBlock, sums + i * kBlock);
+    });
   }
 }
 
@@ -214,15 +213,16 @@ inline void LinearQuantised(const QuantisedTask& task, void* scratch) {
 template <typename Codes, typename To>
 inline void DequantiseVector(const uint8_t* group, int vector, To* panel) {
   constexpr int64_t kBlock = PackedLayout::kBlock;
-  constexpr int kLines = core::kGroupInputs / Codes::kLineInputs;
+  using Line = typename Codes::Line;
+  constexpr int kLines = core::kGroupInputs / Line::kInputs;
   const int output = vector * kLanes;
   const Vec scale = LoadScales(group, vector);
   for (int line = 0; line < kLines; ++line) {
-    const auto codes = Codes::LoadLine(CodeLine(group, line, output), output % kQuarterOutputs);
-    Unrolled<Codes::kLineInputs / 2>([&](auto pair) {
-      const Vec even = scale * Codes::template LevelOf<2 * pair.value>(codes);
-      const Vec odd = scale * Codes::template LevelOf<2 * pair.value + 1>(codes);
-      To* const to = panel + (line * Codes::kLineInputs + 2 * pair.value) * kBlock;
+    const Line codes = LoadLine<Codes>(group, line, output);
+    Unrolled<Line::kInputs / 2>([&](auto pair) {
+      const Vec even = scale * codes.template Level<2 * pair.value>();
+      const Vec odd = scale * codes.template Level<2 * pair.value + 1>();
+      To* const to = panel + (line * Line::kInputs + 2 * pair.value) * kBlock;
       if constexpr (sizeof(To) == sizeof(float)) {
         Store(even, to + output);
         Store(odd, to + kBlock + output);

@@ -1,13 +1,26 @@
 // Codes of quantised weights as eight floats. Included after vec_avx2-inl.h.
 
-inline Vec LoadInt8(const int8_t* p) {
-  return _mm256_cvtepi32_ps(
-      _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
-}
+// Four inputs of eight outputs.
+class Int8Line {
+ public:
+  static constexpr int kInputs = 4;
+  explicit Int8Line(const uint8_t* p)
+      : levels_(_mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+                                 _mm256_set1_epi8(-128))) {}
+  template <int kInput>
+  Vec Level() const {
+    constexpr int kByte = kInput / 2 + kInput % 2 * 2;
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(levels_, 8 * (3 - kByte)), 24));
+  }
+
+ private:
+  __m256i levels_;
+};
 
 // Eight inputs of eight outputs: the levels of all 64 are looked up as bytes at once.
 class Int4Line {
  public:
+  static constexpr int kInputs = 8;
   explicit Int4Line(const uint8_t* p) {
     const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     const __m256i levels = _mm256_broadcastsi128_si256(

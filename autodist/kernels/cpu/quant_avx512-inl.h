@@ -1,15 +1,29 @@
 // Codes of quantised weights as sixteen floats. Included after vec_avx512-inl.h.
 
-inline Vec LoadInt8(const int8_t* p) {
-  return _mm512_cvtepi32_ps(
-      _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-}
+// Four inputs of sixteen outputs.
+class Int8Line {
+ public:
+  static constexpr int kInputs = 4;
+  explicit Int8Line(const uint8_t* p)
+      : levels_(_mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128))) {}
+  template <int kInput>
+  Vec Level() const {
+    constexpr int kByte = kInput / 2 + kInput % 2 * 2;
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(levels_, 8 * (3 - kByte)), 24));
+  }
+
+ private:
+  __m512i levels_;
+};
 
 // Eight inputs of sixteen outputs. A permutation looks only at the four bits that pick a level.
 class Int4Line {
  public:
+  static constexpr int kInputs = 8;
   explicit Int4Line(const uint8_t* p)
-      : words_(_mm512_loadu_si512(p)), levels_(LoadInt8(kInt4Levels.data())) {}
+      : words_(_mm512_loadu_si512(p)),
+        levels_(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(
+            _mm_loadu_si128(reinterpret_cast<const __m128i*>(kInt4Levels.data()))))) {}
   template <int kInput>
   Vec Level() const {
     constexpr int kNibble = kInput / 2 + kInput % 2 * 4;

@@ -44,25 +44,23 @@ inline void FixGroup(const float* inputs, FixedGroup* to) {
 }
 
 // A line's levels, plus kOffset, of eight outputs (the first or the second half of a quarter):
-// pairs[i] holds the inputs 2 i and 2 i + 1 of each.
+// pairs[i] holds the inputs 2 i and 2 i + 1 of each. Bytes without a sign become words by a mask or
+// a shift.
 struct Int8Pairs {
   static constexpr core::WeightFormat kFormat = core::WeightFormat::kInt8;
   static constexpr int kLineInputs = 4;
-  static constexpr int kOffset = 0;
+  static constexpr int kOffset = kInt8Zero;
   static void Load(const uint8_t* line, int half, __m256i* pairs) {
-    for (int i = 0; i < 2; ++i) {
-      const auto* const at = reinterpret_cast<const __m128i*>(line + i * 2 * kQuarterOutputs);
-      const __m128i even = _mm_loadu_si128(at), odd = _mm_loadu_si128(at + 1);
-      pairs[i] = _mm256_cvtepi8_epi16(half == 0 ? _mm_unpacklo_epi8(even, odd)
-                                                : _mm_unpackhi_epi8(even, odd));
-    }
+    const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(line) + half);
+    pairs[0] = _mm256_and_si256(words, _mm256_set1_epi16(255));
+    pairs[1] = _mm256_srli_epi16(words, 8);
   }
 };
 
 struct Int4Pairs {
   static constexpr core::WeightFormat kFormat = core::WeightFormat::kInt4;
   static constexpr int kLineInputs = 8;
-  static constexpr int kOffset = 128;  // bytes without a sign become words by a mask or a shift
+  static constexpr int kOffset = 128;
   static void Load(const uint8_t* line, int half, __m256i* pairs) {
     alignas(16) static constexpr auto kLevels = [] {
       std::array<uint8_t, 16> levels{};
@@ -84,6 +82,26 @@ struct Int4Pairs {
   }
 };
 
+// whole[R] of a vector of outputs += x * levels of the first or second half of a line.
+template <typename Pairs, int R, int kVectors, typename Vector>
+inline __attribute__((always_inline)) void AddLine(const FixedGroup* x, int64_t x_stride, int line,
+                                                   const uint8_t* codes, int half,
+                                                   __m256i (&whole)[R][kVectors], Vector vector) {
+  __m256i pairs[Pairs::kLineInputs / 2];
+  Pairs::Load(codes, half, pairs);
+  Unrolled<R>([&](auto r) {
+    const int16_t* at = x[r.value * x_stride].x + line * Pairs::kLineInputs;
+    // Hides that the next vector has the same inputs: kept in registers, these drive out sums.
+    __asm__("" : "+r"(at));
+    __m256i& sum = whole[r.value][vector.value];
+    Unrolled<Pairs::kLineInputs / 2>([&](auto i) {
+      int32_t pair;
+      __builtin_memcpy(&pair, at + 2 * i.value, sizeof(pair));
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs[i.value], _mm256_set1_epi32(pair)));
+    });
+  });
+}
+
 // sums[R, Q quarters of outputs from `quarter` on] += x * levels of the group.
 template <typename Pairs, int R, int Q>
 inline void MultiplyPairs(const FixedGroup* x, int64_t x_stride, const uint8_t* group, int quarter,
@@ -98,19 +116,10 @@ inline void MultiplyPairs(const FixedGroup* x, int64_t x_stride, const uint8_t* 
     Unrolled<Q * 2>([&](auto v) {
       const uint8_t* const codes = CodeLine(group, line, (quarter + v.value / 2) * kQuarterOutputs);
       if constexpr (v.value % 2 == 0) AUTODIST_PREFETCH_CODES(codes);
-      __m256i pairs[Pairs::kLineInputs / 2];
-      Pairs::Load(codes, v.value % 2, pairs);
-      Unrolled<R>([&](auto r) {
-        const int16_t* const at = x[r.value * x_stride].x + line * Pairs::kLineInputs;
-        __m256i& sum = whole[r.value][v.value];
-        Unrolled<Pairs::kLineInputs / 2>([&](auto i) {
-          int32_t pair;
-          __builtin_memcpy(&pair, at + 2 * i.value, sizeof(pair));
-          sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs[i.value], _mm256_set1_epi32(pair)));
-        });
-      });
+      AddLine<Pairs, R>(x, x_stride, line, codes, v.value % 2, whole, v);
     });
   }
+  // (In a function that takes `whole`, g++ 12 would keep it in memory: int4 a third slower.)
   Unrolled<Q * 2>([&](auto v) {
     const int vector = quarter * 2 + v.value;
     const Vec scale = LoadScales(group, vector);
@@ -122,12 +131,49 @@ inline void MultiplyPairs(const FixedGroup* x, int64_t x_stride, const uint8_t* 
   });
 }
 
+// sums[S][64] += x * S blocks, a line of each block in turn: see MultiplyInTurns() of gemm-inl.h.
+template <typename Pairs, int S>
+inline void MultiplyPairsInTurns(const FixedGroup* x, const uint8_t* blocks, size_t block_bytes,
+                                 int64_t groups, float* sums) {
+  constexpr int kVectors = PackedLayout::kBlock / kLanes;
+  constexpr int kLines = core::kGroupInputs / Pairs::kLineInputs;
+  for (int64_t group = 0; group < groups; ++group, ++x, blocks += GroupBytes(Pairs::kFormat)) {
+    const auto of_block = [&](int s) { return blocks + static_cast<size_t>(s) * block_bytes; };
+    __m256i whole[S][1][kVectors];
+    for (auto& sums_of_block : whole) {
+      for (__m256i& sum : sums_of_block[0]) sum = _mm256_set1_epi32(-Pairs::kOffset * x->sum);
+    }
+    for (int line = 0; line < kLines; ++line) {
+#pragma GCC unroll 4
+      for (int s = 0; s < S; ++s) {
+        __m256i now[1][kVectors];
+        Unrolled<kVectors>([&](auto v) { now[0][v.value] = whole[s][0][v.value]; });
+        Unrolled<kVectors>([&](auto v) {
+          AddLine<Pairs, 1>(x, 0, line, CodeLine(of_block(s), line, v.value / 2 * kQuarterOutputs),
+                            v.value % 2, now, v);
+        });
+        Unrolled<kVectors>([&](auto v) { whole[s][0][v.value] = now[0][v.value]; });
+      }
+    }
+    for (int s = 0; s < S; ++s) {
+      Unrolled<kVectors>([&](auto v) {
+        float* const sum = sums + s * PackedLayout::kBlock + v.value * kLanes;
+        const Vec scale = LoadScales(of_block(s), v.value) * Broadcast(x->unit);
+        Store(Fma(_mm256_cvtepi32_ps(whole[s][0][v.value]), scale, Load(sum)), sum);
+      });
+    }
+  }
+}
+
 // What LinearCodes() does with rows of bf16.
 template <typename Pairs>
 struct PairMethod {
   using A = FixedGroup;
   static constexpr core::WeightFormat kFormat = Pairs::kFormat;
   static constexpr int kMostRows = 4;
+  // int4, which computing bounds, was a fifth slower in turns.
+  static constexpr int64_t kBlocksAtOnce =
+      kFormat == core::WeightFormat::kInt8 ? cpu::kBlocksAtOnce : 1;
   static int64_t Stride(int64_t groups) { return groups; }
 
   // The row in f32 lies behind the last one that there can be.
@@ -144,8 +190,7 @@ struct PairMethod {
     }
   }
 
-  // One row takes a whole block at once, which reads memory straight forward. (Blocks in turns, as
-  // bf16 has them, were slower by a tenth.)
+  // One row takes a whole block at once, which reads memory straight forward.
   template <int R>
   static void Multiply(const A* a, int64_t stride, const uint8_t* block, int64_t groups,
                        float* sums) {
@@ -157,6 +202,15 @@ struct PairMethod {
       for (int quarter = 0; quarter < kQuarters; quarter += kAtOnce)
         MultiplyPairs<Pairs, R, kAtOnce>(a, stride, block, quarter, sums);
     }
+  }
+
+  // REQUIRES 2 to kBlocksAtOnce blocks.
+  static void MultiplyInTurns(const A* a, const uint8_t* blocks, size_t block_bytes, int64_t count,
+                              int64_t groups, float* sums) {
+    const auto multiply = count == 4   ? MultiplyPairsInTurns<Pairs, 4>
+                          : count == 3 ? MultiplyPairsInTurns<Pairs, 3>
+                                       : MultiplyPairsInTurns<Pairs, 2>;
+    multiply(a, blocks, block_bytes, groups, sums);
   }
 };
 

@@ -13,8 +13,8 @@ struct Int8Levels {
     const float reach = 1.0f + 0.002f * static_cast<float>(scale / 2 - 3);
     return (scale % 2 == 0 ? -128.0f : 127.0f) * reach;
   }
-  static Vec Code(Vec t) { return Min(Max(Round(t), Broadcast(-128.0f)), Broadcast(127.0f)); }
-  static Vec Level(Vec t) { return Code(t); }
+  static Vec Code(Vec t) { return Level(t) + Broadcast(kInt8Zero); }
+  static Vec Level(Vec t) { return Min(Max(Round(t), Broadcast(-128.0f)), Broadcast(127.0f)); }
 };
 
 struct Int4Levels {
@@ -88,20 +88,15 @@ inline void QuantiseGroup(core::WeightFormat format, const float* x, void* group
     Store(scale, scales + output);
     const Vec inverse = InverseOf(scale);
     // The output's place in the lines of its quarter; the lines of the four quarters alternate.
-    uint8_t* const to = codes + output / 16 * 64 + output % 16 * (int8 ? 1 : 4);
-    if (int8) {
-      for (int i = 0; i < core::kGroupInputs; ++i) {
-        const Ints code = __builtin_convertvector(Int8Levels::Code(w[i] * inverse), Ints);
-        for (int lane = 0; lane < kLanes; ++lane)
-          to[i / 4 * 256 + i % 4 * 16 + lane] = static_cast<uint8_t>(code[lane]);
-      }
-      continue;
-    }
-    for (int line = 0; line < core::kGroupInputs / 8; ++line) {
+    uint8_t* const to = codes + output / 16 * 64 + output % 16 * 4;
+    const int inputs = int8 ? 4 : 8;
+    for (int line = 0; line < core::kGroupInputs / inputs; ++line) {
       Ints words = {};
-      for (int i = 0; i < 8; ++i) {
-        const Vec code = Int4Levels::Code(w[line * 8 + i] * inverse);
-        words |= __builtin_convertvector(code, Ints) << (4 * (i / 2 + i % 2 * 4));
+      for (int i = 0; i < inputs; ++i) {
+        const Vec t = w[line * inputs + i] * inverse;
+        const Vec code = int8 ? Int8Levels::Code(t) : Int4Levels::Code(t);
+        const int place = i / 2 + i % 2 * (inputs / 2);
+        words |= __builtin_convertvector(code, Ints) << (32 / inputs * place);
       }
       __builtin_memcpy(to + line * 256, &words, sizeof(words));
     }
